@@ -1,0 +1,50 @@
+"""Where blocking work runs: named, bounded pools of threads, awaited from the reactor.
+
+A disk has a pool of its own, so that a dying disk stalls neither the reactor nor its neighbour.
+"""
+
+import contextvars
+from collections.abc import Callable
+from typing import ParamSpec, Protocol, TypeVar
+
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Pool(Protocol):
+    """Runs blocking calls elsewhere."""
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `call` and return what it returns or raise what it raises.
+
+        Cancelling the awaiting coroutine does not stop a call that has begun: a call must leave
+        nothing behind that only its caller could clean up.
+        """
+        ...
+
+
+class Threads:
+    """A `Pool` of at most `size` threads, named for the process list and the logs."""
+
+    def __init__(self, name: str, size: int, reactor: IReactorFromThreads) -> None:
+        self._threads = ThreadPool(minthreads=0, maxthreads=size, name=name)
+        self._reactor = reactor
+
+    def start(self) -> None:
+        """Accept work. Not before the process has daemonised: threads do not survive a fork."""
+        self._threads.start()
+
+    def stop(self) -> None:
+        """Finish what has begun and what waits, then end the threads. Blocks meanwhile."""
+        self._threads.stop()
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Pool.run`; log events in `call` carry the request they belong to."""
+        context = contextvars.copy_context()
+        return await deferToThreadPool(
+            self._reactor, self._threads, context.run, call, *args, **kwargs
+        )
