@@ -1,0 +1,1 @@
+"""Documents: what the system knows of its peers and of every clone of every content."""

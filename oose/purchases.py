@@ -1,0 +1,92 @@
+"""Purchases and sessions: what opens content to a viewer, and the prism to a user.
+
+Interfaces that Redis and the embedded database both meet. Times are milliseconds since 1970;
+`now` comes in as an argument, so nothing here needs a clock.
+"""
+
+import hashlib
+import secrets
+import string
+from typing import Protocol
+
+from attrs import frozen
+
+TOKEN_LENGTH = 64
+TOKEN_LETTERS = string.ascii_letters + string.digits
+
+
+def new_token() -> str:
+    """A fresh token: 64 characters of A-Z a-z 0-9 from the system's random source."""
+    return "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
+
+
+def token_digest(token: str) -> str:
+    """The form in which a session's token is stored: its sha256 in hex."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@frozen
+class Purchase:
+    """The right to fetch `hash` under `token` until `expires` (ms), from pages of `referrers`."""
+
+    token: str
+    hash: str
+    ext: str
+    referrers: tuple[str, ...]
+    life: int
+    expires: int
+
+
+@frozen
+class Session:
+    """A login: who, from which address, when it was made (ms), and when it ends if unused (ms)."""
+
+    digest: str
+    username: str
+    ip: str
+    created: int
+    expires: int
+
+
+class Purchases(Protocol):
+    """Where purchases are kept."""
+
+    async def add(self, purchase: Purchase) -> None:
+        """Keep it durably."""
+        ...
+
+    async def find(self, token: str) -> Purchase | None:
+        """The purchase, expired or not, or None."""
+        ...
+
+    async def remove(self, token: str) -> bool:
+        """Forget it; whether there was one."""
+        ...
+
+    async def prune(self, before: int) -> int:
+        """Forget those that expired before the time `before` (ms); how many."""
+        ...
+
+
+class Sessions(Protocol):
+    """Where sessions are kept, by the digest of their token only."""
+
+    async def add(self, session: Session) -> None:
+        """Keep it durably."""
+        ...
+
+    async def find(self, digest: str, now: int) -> Session | None:
+        """The session, or None: unknown, ended, or its user removed or disabled meanwhile."""
+        ...
+
+    async def extend(self, digest: str, expires: int) -> None:
+        """Let it end at `expires` (ms) instead; nothing where it is gone."""
+        ...
+
+    async def remove(self, digest: str) -> bool:
+        """End it; whether there was one."""
+        ...
+
+    async def prune(self, now: int) -> int:
+        """Forget those that have ended; how many."""
+        ...
