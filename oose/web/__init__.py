@@ -1,0 +1,1 @@
+"""HTTP as oose speaks it: bodies that stream in, JSON that goes out, errors for people."""

@@ -1,0 +1,60 @@
+"""Who a request comes from, when a proxy stands between."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Protocol
+
+from attrs import frozen
+from twisted.internet.interfaces import IAddress
+
+
+class Forwarded(Protocol):
+    """As much of a request as is looked at here."""
+
+    def header(self, name: bytes) -> str | None:
+        """A request header's value."""
+        ...
+
+    def getClientAddress(self) -> IAddress:  # noqa: N802 # Twisted's name
+        """The address of the other end of the connection."""
+        ...
+
+    def isSecure(self) -> bool:  # noqa: N802 # Twisted's name
+        """Whether the connection itself is TLS."""
+        ...
+
+
+@frozen
+class ClientAddress:
+    """Reads `X-Forwarded-*` headers, from `proxies` only: anybody can send them."""
+
+    proxies: Sequence[IPv4Network | IPv6Network] = ()
+
+    def trusts(self, host: str) -> bool:
+        """Whether `host`, an address as text, is one of the proxies."""
+        try:
+            address = ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return any(mapped in network for network in self.proxies)
+
+    def peer(self, request: Forwarded) -> str:
+        """The address at the other end of the connection, as text."""
+        return str(getattr(request.getClientAddress(), "host", "unknown"))
+
+    def address(self, request: Forwarded) -> str:
+        """The client's address: the last in `X-Forwarded-For` that is not a trusted proxy's."""
+        host = self.peer(request)
+        hops = [hop.strip() for hop in (request.header(b"x-forwarded-for") or "").split(",")]
+        while self.trusts(host) and hops:
+            host = hops.pop() or host
+        return host
+
+    def is_secure(self, request: Forwarded) -> bool:
+        """Whether the client came by https, to us or to a trusted proxy."""
+        if self.trusts(self.peer(request)):
+            proto = request.header(b"x-forwarded-proto") or request.header(b"x-forwarded-protocol")
+            if proto is not None:
+                return proto.split(",")[0].strip().lower() == "https"
+        return request.isSecure()
