@@ -1,0 +1,232 @@
+"""One store's disk: blocking calls on plain files, laid out as docs/concepts.md shows.
+
+No Twisted here: `oose.volume` runs these calls in the disk's own pool of threads.
+"""
+
+import errno
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from attrs import define, frozen
+
+from oose.address import old_relative_path, parse_content_name, parse_relative_path, relative_path
+from oose.durable import FOLDER_MODE, sync_folder, unpublish, write_whole
+from oose.errors import NotFound, Unavailable
+from oose.incoming import Incoming, explained, unavailable
+
+IDENTITY = "oose-store.json"
+
+
+class NotOurs(Exception):
+    """The folder is not this store's disk: not mounted, another's, or not ours to begin with."""
+
+
+@frozen
+class Space:
+    """Bytes of the file system: all, and those that may still be written."""
+
+    capacity: int
+    free: int
+
+
+@frozen
+class Found:
+    """A content file on the disk: its path below the root, its extension and size in bytes."""
+
+    relative_path: str
+    ext: str
+    size: int
+
+
+@frozen
+class Intent:
+    """A file of `incoming` that a crash left behind.
+
+    `hash` and `ext` are set when it was being made visible.
+    """
+
+    path: Path
+    hash: str | None
+    ext: str | None
+
+
+@define
+class Disk:
+    """The folder `root` of the store `name`, which keeps `min_free` bytes free.
+
+    Paths that come in and go out are relative to `content`, as in inventory records.
+    """
+
+    root: Path
+    name: str
+    min_free: int
+    _identity: str | None = None
+    _seen: tuple[int, int, int] | None = None
+
+    @property
+    def content(self) -> Path:
+        """Where the files are."""
+        return self.root / "content"
+
+    @property
+    def incoming(self) -> Path:
+        """Where files are received."""
+        return self.root / "incoming"
+
+    @property
+    def quarantine(self) -> Path:
+        """Where files go that failed verification."""
+        return self.root / "quarantine"
+
+    # Whose disk is it?
+
+    def enroll(self, known: str | None, *, may_create: bool) -> str:
+        """Make sure that the disk is this store's and return its identity; at start.
+
+        `known` is the identity that the peer record remembers. An empty root becomes this store's
+        disk when `may_create`: there is no such record and nothing in the inventory. Raises
+        `NotOurs`, with nothing written, when it cannot be told to be ours.
+        """
+        try:
+            identity = self._read_identity()
+        except FileNotFoundError:
+            identity = self._create(known, may_create=may_create)
+        if known is not None and identity != known:
+            raise NotOurs(f"{self.root} is the disk of another store that was also {self.name!r}")
+        for folder in (self.content, self.incoming, self.quarantine):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(FOLDER_MODE)  # a daemon's umask would hide it from nginx
+        sync_folder(self.root)
+        self._identity = identity
+        self._seen = self._look()
+        return identity
+
+    def check(self) -> None:
+        """Raise `Unavailable` unless the disk is still there and the one that was enrolled."""
+        try:
+            seen = self._look()
+            if seen != self._seen:
+                if self._identity is None or self._read_identity() != self._identity:
+                    raise NotOurs(f"{self.root} is another store's disk")
+                self._seen = seen
+        except (OSError, NotOurs):
+            raise Unavailable(
+                f"The disk of the store {self.name!r} is not there; nothing is written to its place"
+            ) from None
+
+    def _look(self) -> tuple[int, int, int]:
+        status = (self.root / IDENTITY).stat()
+        return status.st_dev, status.st_ino, status.st_mtime_ns
+
+    def _read_identity(self) -> str:
+        path = self.root / IDENTITY
+        try:
+            who = json.loads(path.read_text("utf-8"))
+            store, identity = who["store"], who["id"]
+        except (ValueError, KeyError, TypeError):
+            raise NotOurs(f"{path} cannot be read as a store's identity") from None
+        if store != self.name:
+            raise NotOurs(f"{self.root} is the disk of the store {store!r}, not of {self.name!r}")
+        return str(identity)
+
+    def _create(self, known: str | None, *, may_create: bool) -> str:
+        if known is not None or not may_create:
+            raise NotOurs(f"{self.root} has no {IDENTITY}: the disk is not mounted")
+        with suppress(FileExistsError):
+            self.root.mkdir(parents=True)
+        if any(entry != "lost+found" for entry in os.listdir(self.root)):  # noqa: PTH208
+            raise NotOurs(f"{self.root} is not empty and has no {IDENTITY}")
+        identity = secrets.token_hex(16)
+        write_whole(self.root / IDENTITY, json.dumps({"store": self.name, "id": identity}))
+        return identity
+
+    # Room.
+
+    def space(self) -> Space:
+        """How much there is, as a user without privileges sees it."""
+        status = os.statvfs(self.root)
+        return Space(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
+
+    # Bytes in.
+
+    def create(self) -> Incoming:
+        """Begin to receive a file."""
+        self.check()
+        return Incoming.create(self.name, self.content, self.incoming, self.min_free)
+
+    def left_behind(self) -> Iterator[Intent]:
+        """What a crash left in `incoming`."""
+        for path in sorted(self.incoming.iterdir()):
+            _, _, name = path.name.partition(".")
+            if name:
+                yield Intent(path, *parse_content_name(name))
+            else:
+                yield Intent(path, None, None)
+
+    def settle(self, intent: Intent, *, recorded: bool) -> None:
+        """Clear up after a crash: what was being made visible stays only when it was `recorded`."""
+        if intent.hash is not None and intent.ext is not None and not recorded:
+            unpublish(self.content / relative_path(intent.hash, intent.ext), intent.path)
+        intent.path.unlink()
+
+    # What is there.
+
+    def find(self, content_hash: str) -> Found | None:
+        """The file of that hash, in today's layout or that of 2.x."""
+        for form in (relative_path, old_relative_path):
+            path = PurePosixPath(form(content_hash, "x"))
+            stem = path.stem + "."
+            try:
+                names = os.listdir(self.content / path.parent)  # noqa: PTH208 # names are enough
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            for name in sorted(names):
+                if name.startswith(stem):
+                    found = self.look_at(str(path.with_name(name)))
+                    if found is not None:
+                        return found
+        return None
+
+    def look_at(self, path: str) -> Found | None:
+        """The content file at a relative path, None where there is no plain file."""
+        try:
+            _, ext = parse_relative_path(path)
+            status = (self.content / path).lstat()
+        except (FileNotFoundError, NotADirectoryError, NotFound):
+            return None
+        return Found(path, ext, status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+    def open(self, path: str) -> tuple[int, int]:
+        """Open the file at a relative path for reading: descriptor and size; `NotFound`."""
+        try:
+            descriptor = os.open(self.content / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+                raise NotFound("The file is not on this store") from None
+            raise unavailable(self.name, error) from error
+        return descriptor, os.fstat(descriptor).st_size
+
+    def remove(self, path: str) -> bool:
+        """Delete the file at a relative path; whether it was there."""
+        try:
+            (self.content / path).unlink()
+        except FileNotFoundError:
+            return False
+        sync_folder((self.content / path).parent)
+        return True
+
+    def set_aside(self, path: str, content_hash: str, why: str) -> None:
+        """Move a file to quarantine, with `why` beside it."""
+        ext = path.rpartition(".")[2]
+        target = self.quarantine / f"{content_hash}.{ext}"
+        if target.exists():  # an earlier one stays too
+            target = self.quarantine / f"{content_hash}.{secrets.token_hex(4)}.{ext}"
+        write_whole(target.with_name(target.name + ".why.json"), why)
+        (self.content / path).rename(target)
+        sync_folder(self.quarantine)
+        sync_folder((self.content / path).parent)

@@ -1,0 +1,76 @@
+"""Blocking steps on files that survive a crash: whole or not at all, and synced."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+FILE_MODE = 0o644  # nginx, rsync and people may read
+FOLDER_MODE = 0o755
+
+
+def write_all(descriptor: int, chunks: Sequence[bytes], size: int) -> None:
+    """Write every chunk at the file's end, without joining them."""
+    rest: list[bytes | memoryview] = list(chunks)
+    while size:
+        written = os.writev(descriptor, rest[:1024])
+        size -= written
+        while written and written >= len(rest[0]):
+            written -= len(rest.pop(0))
+        if written:
+            rest[0] = memoryview(rest[0])[written:]
+
+
+def publish(source: Path, final: Path) -> None:
+    """Let `final` be the file `source`, atomically, also over what is there."""
+    try:
+        final.hardlink_to(source)
+    except FileExistsError:
+        second = source.with_name(secrets.token_hex(12))
+        second.hardlink_to(source)
+        second.replace(final)
+
+
+def unpublish(final: Path, source: Path) -> None:
+    """Take `final` away where it is the file `source`."""
+    with suppress(FileNotFoundError):
+        if final.samefile(source):
+            final.unlink()
+            sync_folder(final.parent)
+
+
+def make_folders(folder: Path, stop: Path) -> None:
+    """Make `folder` below the existing `stop`, syncing the parent of each folder made."""
+    try:
+        folder.mkdir(mode=FOLDER_MODE)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        if folder == stop:
+            raise
+        make_folders(folder.parent, stop)
+        with suppress(FileExistsError):  # another thread was faster
+            folder.mkdir(mode=FOLDER_MODE)
+    folder.chmod(FOLDER_MODE)  # a daemon's umask would hide it from nginx
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file so that a crash leaves it whole or not there."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_folder(path.parent)

@@ -1,0 +1,157 @@
+"""Where content is: one lookup for many askers, its answer kept for a while.
+
+What is kept is the inventory's records; which stores count is asked of the registry for each
+answer, so a peer that goes down leaves `map` at once.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from oose.metadata.documents import Documents
+from oose.metadata.records import InventoryRecord, clones_of
+from oose.registry import Registry
+from oose.shield import shield
+
+ABSENT_LIFE = 1.0  # seconds: what does not exist may exist the next moment
+ENTRIES = 100_000
+
+Records = Sequence[InventoryRecord]
+
+
+@frozen
+class _Entry:
+    records: Records
+    until: float
+
+
+class Existence:
+    """Answers where content is, from the inventory, remembered for `life` seconds."""
+
+    def __init__(
+        self, inventory: Documents, registry: Registry, clock: IReactorTime, life: float
+    ) -> None:
+        self._inventory = inventory
+        self._registry = registry
+        self._clock = clock
+        self._life = life
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._asking: dict[str, Deferred[Records]] = {}
+
+    async def records(self, content_hash: str, *, fresh: bool = False) -> Records:
+        """All clones' records, of stores that count and of others; `fresh` looks past the cache."""
+        return (await self.records_of([content_hash], fresh=fresh))[content_hash]
+
+    async def records_of(
+        self, hashes: Sequence[str], *, fresh: bool = False
+    ) -> Mapping[str, Records]:
+        """All clones' records of each hash, with one request for those that are not known."""
+        now = self._clock.seconds()
+        found: dict[str, Records] = {}
+        waiting: dict[str, Deferred[Records]] = {}
+        unknown: list[str] = []
+        for content_hash in hashes:
+            entry = None if fresh else self._entries.get(content_hash)
+            if entry is not None and entry.until > now:
+                found[content_hash] = entry.records
+            elif not fresh and content_hash in self._asking:
+                waiting[content_hash] = self._join(content_hash)
+            else:
+                unknown.append(content_hash)
+        if unknown:
+            found.update(await shield(self._look_up(unknown)))  # others may wait for it too
+        for content_hash, answer in waiting.items():
+            found[content_hash] = await answer
+        return found
+
+    def forget(self, content_hash: str) -> None:
+        """The content's clones have changed: look again; a lookup under way is not kept."""
+        self._entries.pop(content_hash, None)
+        self._asking.pop(content_hash, None)
+
+    def forget_all(self) -> int:
+        """Empty the cache; how many entries it had."""
+        count = len(self._entries)
+        self._entries.clear()
+        self._asking.clear()
+        return count
+
+    def known(self) -> Mapping[str, int]:
+        """How many clones of which content are in the cache."""
+        return {key: len(entry.records) for key, entry in self._entries.items()}
+
+    def counting(self, records: Records) -> Records:
+        """Those of stores that are available now, and whose prism is."""
+        return [record for record in records if self._registry.serving(record.place) is not None]
+
+    def describe(self, content_hash: str, records: Records) -> Mapping[str, Any]:
+        """The existence record of http-api.md."""
+        clones = self.counting(records)
+        first = (clones or records or [None])[0]
+        return {
+            "hash": content_hash,
+            "mimeType": first.mime_type if first else "",
+            "mimeExtension": first.mime_extension if first else "",
+            "relativePath": first.relative_path if first else "",
+            "size": first.size if first else 0,
+            "exists": bool(clones),
+            "count": len(clones),
+            "map": [record.place for record in clones],
+        }
+
+    # Looking up.
+
+    def _join(self, content_hash: str) -> Deferred[Records]:
+        mine: Deferred[Records] = Deferred()
+        self._asking[content_hash].addBoth(_hand_on, mine)
+        return mine
+
+    async def _look_up(self, hashes: Sequence[str]) -> Mapping[str, Records]:
+        asking: dict[str, Deferred[Records]] = {content_hash: Deferred() for content_hash in hashes}
+        self._asking.update(asking)
+        try:
+            rows = await self._inventory.under([clones_of(content_hash) for content_hash in hashes])
+        except Exception:
+            failure = Failure()
+            for content_hash, answer in asking.items():
+                self._answered(content_hash, answer)
+                answer.errback(failure)
+                answer.addErrback(_seen)
+            raise
+        found: dict[str, Records] = {}
+        for content_hash, answer in asking.items():
+            records = [InventoryRecord.from_document(d) for d in rows[clones_of(content_hash)]]
+            found[content_hash] = records
+            if self._answered(content_hash, answer):
+                self._keep(content_hash, records)
+            answer.callback(records)
+        return found
+
+    def _answered(self, content_hash: str, answer: Deferred[Records]) -> bool:
+        """Whether the answer is still wanted: nobody has forgotten it meanwhile."""
+        if self._asking.get(content_hash) is not answer:
+            return False
+        del self._asking[content_hash]
+        return True
+
+    def _keep(self, content_hash: str, records: Records) -> None:
+        life = self._life if records else min(ABSENT_LIFE, self._life)
+        self._entries[content_hash] = _Entry(records, self._clock.seconds() + life)
+        self._entries.move_to_end(content_hash)
+        while len(self._entries) > ENTRIES:
+            self._entries.popitem(last=False)
+
+
+def _hand_on(result: Any, to: Deferred[Records]) -> Any:
+    if not to.called:  # or whoever waited has left
+        to.callback(result)
+    return result
+
+
+def _seen(failure: Failure) -> None:
+    """Whoever asked first raises it; here it was only for those who joined."""

@@ -1,0 +1,187 @@
+"""Bytes on their way in: hashed once, written to every chosen store, as they arrive.
+
+`feed` takes bytes on the reactor; batches of them go to threads, hashing beside writing. The
+source is told to pause when more waits than `HIGH`, and to go on below `LOW`, so that
+memory does not depend on the size of a file.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, gatherResults
+
+from oose.errors import OoseError
+from oose.log import part
+from oose.pool import Pool
+
+BATCH = 1024 * 1024
+HIGH = 3 * 1024 * 1024
+LOW = 1024 * 1024
+AT_ONCE = 16 * 1024  # so little is hashed faster than handed to a thread
+
+_log = part("upload")
+
+
+class Reception(Protocol):
+    """One copy on its way onto one store; see `oose.volume.Reception`."""
+
+    async def write(self, chunks: Sequence[bytes]) -> None:
+        """Append."""
+        ...
+
+    async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
+        """Append the last of it, make the file durable and visible; its relative path."""
+        ...
+
+    async def confirm(self) -> None:
+        """The record is written."""
+        ...
+
+    async def withdraw(self) -> None:
+        """Leave nothing behind."""
+        ...
+
+
+@frozen
+class Copy:
+    """A reception and the place `<prism>:<store>` it is for."""
+
+    place: str
+    reception: Reception
+
+
+@frozen
+class Received:
+    """All bytes have arrived: how many, and their digests in hex by hash type."""
+
+    size: int
+    digests: dict[str, str]
+
+
+class Sink:
+    """Takes one file. `feed`, then `finish`, then `commit` on the copies that are wanted.
+
+    A store that fails on the way is left out; when none is left the next `feed` or `finish` raises
+    what the last one raised.
+    """
+
+    def __init__(self, copies: Sequence[Copy], hash_types: Sequence[str], hashing: Pool) -> None:
+        self.copies = list(copies)
+        self.size = 0
+        self._digests = {name: hashlib.new(name) for name in dict.fromkeys(hash_types)}
+        self._hashing = hashing
+        self._queue: list[bytes] = []
+        self._queued = 0  # bytes, those in the threads' hands included
+        self._rest: Sequence[bytes] = ()  # the end of the file, hashed but not written
+        self._pump: Deferred[None] | None = None
+        self._waiting: list[Deferred[None]] = []
+        self._error: OoseError | None = None
+        self._pause: Callable[[], None] = _nothing
+        self._resume: Callable[[], None] = _nothing
+        self._paused = False
+        self._over = False
+
+    def on_pressure(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        """What to call to stop the source, and to let it go on."""
+        self._pause, self._resume = pause, resume
+
+    def feed(self, chunk: bytes) -> None:
+        """Take more of the file."""
+        if self._error is not None:
+            raise self._error
+        self.size += len(chunk)
+        self._queue.append(chunk)
+        self._queued += len(chunk)
+        if self._queued >= HIGH:
+            self._paused = True
+            self._pause()
+        if self._queued >= BATCH and self._pump is None:
+            self._pump = Deferred.fromCoroutine(self._drain(least=BATCH))
+
+    async def flush(self) -> None:
+        """Wait until everything fed so far is hashed and written."""
+        while self._pump is not None:
+            await self._settled()
+        await self._drain(least=1)
+        if self._error is not None:
+            raise self._error
+
+    async def finish(self) -> Received:
+        """The file has ended: its size and digests. Its last bytes may still be in memory."""
+        while self._pump is not None:
+            await self._settled()
+        if self._error is not None:
+            raise self._error
+        rest, self._queue = self._queue, []
+        if sum(map(len, rest)) <= AT_ONCE:
+            self._hash(rest)
+        else:
+            await self._hashing.run(self._hash, rest)
+        self._rest = [*self._rest, *rest]
+        digests = {name: digest.hexdigest() for name, digest in self._digests.items()}
+        return Received(self.size, digests)
+
+    async def commit(self, copy: Copy, content_hash: str, ext: str) -> str:
+        """Make one copy durable and visible, after `finish`; its relative path on the store."""
+        return await copy.reception.commit(self._rest, content_hash, ext)
+
+    async def abandon(self) -> None:
+        """Withdraw every copy that was not confirmed."""
+        self._over = True
+        self._queue.clear()
+        for copy in self.copies:
+            await copy.reception.withdraw()
+
+    # The pump.
+
+    async def _settled(self) -> None:
+        """Wait for the pump without owning it: cancelling this must not cancel it."""
+        done: Deferred[None] = Deferred()
+        self._waiting.append(done)
+        await done
+
+    async def _drain(self, *, least: int) -> None:
+        try:
+            while not self._over and sum(map(len, self._queue)) >= least:
+                batch, self._queue = self._queue, []
+                await self._take(batch)
+                self._queued -= sum(map(len, batch))
+                if self._paused and self._queued <= LOW:
+                    self._go_on()
+        finally:
+            self._pump = None
+            waiting, self._waiting = self._waiting, []
+            for done in waiting:
+                if not done.called:  # or its waiter was cancelled
+                    done.callback(None)
+
+    def _go_on(self) -> None:
+        self._paused = False
+        self._resume()
+
+    async def _take(self, batch: Sequence[bytes]) -> None:
+        hashed = Deferred.fromCoroutine(self._hashing.run(self._hash, batch))
+        written = [Deferred.fromCoroutine(self._write(copy, batch)) for copy in self.copies]
+        await gatherResults([hashed, *written], consumeErrors=True)
+
+    def _hash(self, batch: Sequence[bytes]) -> None:
+        for digest in self._digests.values():
+            for chunk in batch:
+                digest.update(chunk)
+
+    async def _write(self, copy: Copy, batch: Sequence[bytes]) -> None:
+        try:
+            await copy.reception.write(batch)
+        except OoseError as error:
+            _log.warn("{place} dropped out: {error}", place=copy.place, error=error)
+            self.copies.remove(copy)
+            await copy.reception.withdraw()
+            if not self.copies:
+                self._error = error
+                self._go_on()
+
+
+def _nothing() -> None:
+    """No source to pause."""

@@ -1,0 +1,161 @@
+"""A store's disk as the rest of the program sees it: every call runs in the disk's own pool."""
+
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import DeferredLock
+
+from oose.disk import Disk, Found, Intent, NotOurs, Space
+from oose.errors import Unavailable
+from oose.incoming import Incoming, unavailable
+from oose.log import part
+from oose.pool import Pool
+from oose.shield import shield
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_log = part("store")
+
+
+@frozen
+class OpenFile:
+    """A file open for reading: whoever holds it closes `descriptor` through `volume`."""
+
+    descriptor: int
+    size: int
+    volume: "Volume"
+
+
+class Volume:
+    """The disk of one store, `usable` or not.
+
+    `space` is what `refresh` last saw; `writing` counts the files being received.
+    """
+
+    def __init__(self, disk: Disk, pool: Pool) -> None:
+        self.disk = disk
+        self.pool = pool
+        self.usable = False
+        self.space = Space(0, 0)
+        self.writing = 0
+        self.identity: str | None = None
+
+    async def enroll(self, known: str | None, *, may_create: bool) -> Sequence[Intent]:
+        """Take the disk into use; what a crash left in `incoming`, nothing when it is not ours."""
+        try:
+            self.identity = await self.pool.run(self.disk.enroll, known, may_create=may_create)
+        except NotOurs as error:
+            _log.error("{why}: the store {store} is unavailable", why=error, store=self.disk.name)
+            return ()
+        except OSError as error:
+            why = unavailable(self.disk.name, error).message
+            _log.error("{why}: the store {store} is unavailable", why=why, store=self.disk.name)
+            return ()
+        await self.refresh()
+        return await self.pool.run(lambda: list(self.disk.left_behind()))
+
+    async def refresh(self) -> bool:
+        """Look whether the disk is there and how much room it has; whether it is usable."""
+        try:
+            await self.pool.run(self.disk.check)
+            self.space = await self.pool.run(self.disk.space)
+        except (Unavailable, OSError) as error:
+            if self.usable:
+                _log.error("{why}", why=error)
+            self.usable = False
+            return False
+        if not self.usable:
+            _log.info("The disk of the store {store} is in use", store=self.disk.name)
+        self.usable = True
+        return True
+
+    async def settle(self, intent: Intent, *, recorded: bool) -> None:
+        """Clear up one thing that a crash left behind; see `Disk.settle`."""
+        await self.pool.run(self.disk.settle, intent, recorded=recorded)
+
+    def receive(self) -> "Reception":
+        """Begin to receive a file; nothing is made on the disk before there is something to write."""
+        return Reception(self)
+
+    async def find(self, content_hash: str) -> Found | None:
+        """See `Disk.find`; `Unavailable` when the disk is not there."""
+        await self.pool.run(self.disk.check)
+        return await self.pool.run(self.disk.find, content_hash)
+
+    async def look_at(self, path: str) -> Found | None:
+        """See `Disk.look_at`."""
+        return await self.pool.run(self.disk.look_at, path)
+
+    async def open(self, path: str) -> OpenFile:
+        """Open a file for reading; `NotFound` or `Unavailable`."""
+        descriptor, size = await self.pool.run(self.disk.open, path)
+        return OpenFile(descriptor, size, self)
+
+    async def remove(self, path: str) -> bool:
+        """See `Disk.remove`."""
+        return await self.pool.run(self.disk.remove, path)
+
+    async def set_aside(self, path: str, content_hash: str, why: str) -> None:
+        """See `Disk.set_aside`."""
+        await self.pool.run(self.disk.set_aside, path, content_hash, why)
+
+
+class Reception:
+    """One file on its way onto a volume: `write`, `write`, `commit`, `confirm`; or `withdraw`.
+
+    Calls run one after the other, each to its end even where its caller is cancelled, so that
+    nothing is written behind the back of a `withdraw`.
+    """
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._incoming: Incoming | None = None
+        self._turn = DeferredLock()
+        self._over = False
+        volume.writing += 1
+
+    async def write(self, chunks: Sequence[bytes]) -> None:
+        """Append; `DiskFull` or `Unavailable`."""
+        await shield(self._in_turn(self._write, chunks))
+
+    async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
+        """Append the last of it, make the file durable and visible; its relative path."""
+        return await shield(self._in_turn(self._commit, chunks, content_hash, ext))
+
+    async def confirm(self) -> None:
+        """The record is written: what is left in `incoming` goes."""
+        await shield(self._in_turn(self._end, Incoming.confirm))
+
+    async def withdraw(self) -> None:
+        """Leave nothing of it behind, visible or not."""
+        await shield(self._in_turn(self._end, Incoming.withdraw))
+
+    async def _in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        await self._turn.acquire()
+        try:
+            return await self._volume.pool.run(call, *args, **kwargs)
+        finally:
+            self._turn.release()
+
+    # In the pool.
+
+    def _write(self, chunks: Sequence[bytes]) -> None:
+        if self._over:
+            raise Unavailable("The upload was given up")
+        if self._incoming is None:
+            self._incoming = self._volume.disk.create()
+        self._incoming.write(chunks)
+
+    def _commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
+        self._write(chunks)
+        assert self._incoming is not None
+        return self._incoming.commit(content_hash, ext)
+
+    def _end(self, how: Callable[[Incoming], None]) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._volume.writing -= 1
+        if self._incoming is not None:
+            how(self._incoming)
