@@ -6,13 +6,14 @@ memory does not depend on the size of a file.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ParamSpec, Protocol
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.python.failure import Failure
 
-from oose.errors import OoseError
+from oose.errors import OoseError, Unavailable
 from oose.log import part
 from oose.pool import Pool
 
@@ -21,6 +22,7 @@ HIGH = 3 * 1024 * 1024
 LOW = 1024 * 1024
 AT_ONCE = 16 * 1024  # so little is hashed faster than handed to a thread
 
+P = ParamSpec("P")
 _log = part("upload")
 
 
@@ -29,6 +31,10 @@ class Reception(Protocol):
 
     async def write(self, chunks: Sequence[bytes]) -> None:
         """Append."""
+        ...
+
+    async def seal(self) -> None:
+        """The file has ended: make its bytes durable and hold no descriptor until `commit`."""
         ...
 
     async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
@@ -75,8 +81,7 @@ class Sink:
         self._queue: list[bytes] = []
         self._queued = 0  # bytes, those in the threads' hands included
         self._rest: Sequence[bytes] = ()  # the end of the file, hashed but not written
-        self._pump: Deferred[None] | None = None
-        self._waiting: list[Deferred[None]] = []
+        self._turn = DeferredLock()
         self._error: OoseError | None = None
         self._pause: Callable[[], None] = _nothing
         self._resume: Callable[[], None] = _nothing
@@ -97,29 +102,21 @@ class Sink:
         if self._queued >= HIGH:
             self._paused = True
             self._pause()
-        if self._queued >= BATCH and self._pump is None:
-            self._pump = Deferred.fromCoroutine(self._drain(least=BATCH))
+        if self._queued >= BATCH and not self._turn.locked:
+            start(self._in_turn(self._drain, BATCH))
 
-    async def flush(self) -> None:
-        """Wait until everything fed so far is hashed and written."""
-        while self._pump is not None:
-            await self._settled()
-        await self._drain(least=1)
-        if self._error is not None:
-            raise self._error
+    async def seal(self) -> None:
+        """The file has ended: hold none of it in memory, and no descriptor, until `finish`.
+
+        What goes wrong meanwhile is raised by `finish`.
+        """
+        await self._in_turn(self._seal)
 
     async def finish(self) -> Received:
         """The file has ended: its size and digests. Its last bytes may still be in memory."""
-        while self._pump is not None:
-            await self._settled()
+        await self._in_turn(self._hash_rest)
         if self._error is not None:
             raise self._error
-        rest, self._queue = self._queue, []
-        if sum(map(len, rest)) <= AT_ONCE:
-            self._hash(rest)
-        else:
-            await self._hashing.run(self._hash, rest)
-        self._rest = [*self._rest, *rest]
         digests = {name: digest.hexdigest() for name, digest in self._digests.items()}
         return Received(self.size, digests)
 
@@ -134,36 +131,45 @@ class Sink:
         for copy in self.copies:
             await copy.reception.withdraw()
 
-    # The pump.
+    # One at a time.
 
-    async def _settled(self) -> None:
-        """Wait for the pump without owning it: cancelling this must not cancel it."""
-        done: Deferred[None] = Deferred()
-        self._waiting.append(done)
-        await done
-
-    async def _drain(self, *, least: int) -> None:
+    async def _in_turn(self, work: Callable[P, Awaitable[None]], *args: P.args) -> None:
+        await self._turn.acquire()
         try:
-            while not self._over and sum(map(len, self._queue)) >= least:
-                batch, self._queue = self._queue, []
-                await self._take(batch)
-                self._queued -= sum(map(len, batch))
-                if self._paused and self._queued <= LOW:
-                    self._go_on()
+            await work(*args)
+        except Exception:  # nothing may get lost between feeding and finishing
+            _log.failure("Receiving a file failed", Failure())
+            self._error = Unavailable("The file could not be received; the log says why")
         finally:
-            self._pump = None
-            waiting, self._waiting = self._waiting, []
-            for done in waiting:
-                if not done.called:  # or its waiter was cancelled
-                    done.callback(None)
+            self._turn.release()
+
+    async def _drain(self, least: int) -> None:
+        while not self._over and self._queue and sum(map(len, self._queue)) >= least:
+            batch, self._queue = self._queue, []
+            await self._take(batch)
+            self._queued -= sum(map(len, batch))
+            if self._paused and self._queued <= LOW:
+                self._go_on()
+
+    async def _seal(self) -> None:
+        await self._drain(1)
+        for copy in list(self.copies):
+            await self._attempt(copy, copy.reception.seal())
+
+    async def _hash_rest(self) -> None:
+        self._rest, self._queue = self._queue, []
+        if sum(map(len, self._rest)) <= AT_ONCE:
+            self._hash(self._rest)
+        else:
+            await self._hashing.run(self._hash, self._rest)
 
     def _go_on(self) -> None:
         self._paused = False
         self._resume()
 
     async def _take(self, batch: Sequence[bytes]) -> None:
-        hashed = Deferred.fromCoroutine(self._hashing.run(self._hash, batch))
-        written = [Deferred.fromCoroutine(self._write(copy, batch)) for copy in self.copies]
+        hashed = start(self._hashing.run(self._hash, batch))
+        written = [start(self._attempt(copy, copy.reception.write(batch))) for copy in self.copies]
         await gatherResults([hashed, *written], consumeErrors=True)
 
     def _hash(self, batch: Sequence[bytes]) -> None:
@@ -171,9 +177,9 @@ class Sink:
             for chunk in batch:
                 digest.update(chunk)
 
-    async def _write(self, copy: Copy, batch: Sequence[bytes]) -> None:
+    async def _attempt(self, copy: Copy, step: Awaitable[None]) -> None:
         try:
-            await copy.reception.write(batch)
+            await step
         except OoseError as error:
             _log.warn("{place} dropped out: {error}", place=copy.place, error=error)
             self.copies.remove(copy)
@@ -181,6 +187,9 @@ class Sink:
             if not self.copies:
                 self._error = error
                 self._go_on()
+
+
+start = Deferred.fromCoroutine
 
 
 def _nothing() -> None:

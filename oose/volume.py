@@ -1,5 +1,6 @@
 """A store's disk as the rest of the program sees it: every call runs in the disk's own pool."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
@@ -15,16 +16,23 @@ from oose.shield import shield
 
 P = ParamSpec("P")
 T = TypeVar("T")
+SMALL = 64 * 1024  # bytes that are read where the file is opened, for one hop to a thread
+
 _log = part("store")
 
 
 @frozen
 class OpenFile:
-    """A file open for reading: whoever holds it closes `descriptor` through `volume`."""
+    """A file open for reading; whoever holds it closes it. A small one comes `whole`."""
 
     descriptor: int
     size: int
-    volume: "Volume"
+    whole: bytes | None
+    pool: Pool
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.descriptor)
 
 
 class Volume:
@@ -89,8 +97,16 @@ class Volume:
 
     async def open(self, path: str) -> OpenFile:
         """Open a file for reading; `NotFound` or `Unavailable`."""
-        descriptor, size = await self.pool.run(self.disk.open, path)
-        return OpenFile(descriptor, size, self)
+        return await self.pool.run(self._open, path)
+
+    def _open(self, path: str) -> OpenFile:
+        descriptor, size = self.disk.open(path)
+        try:
+            whole = os.pread(descriptor, size, 0) if size <= SMALL else None
+        except OSError as error:
+            os.close(descriptor)
+            raise unavailable(self.disk.name, error) from error
+        return OpenFile(descriptor, size, whole, self.pool)
 
     async def remove(self, path: str) -> bool:
         """See `Disk.remove`."""
@@ -118,6 +134,10 @@ class Reception:
     async def write(self, chunks: Sequence[bytes]) -> None:
         """Append; `DiskFull` or `Unavailable`."""
         await shield(self._in_turn(self._write, chunks))
+
+    async def seal(self) -> None:
+        """The file has ended: make its bytes durable and hold no descriptor until `commit`."""
+        await shield(self._in_turn(self._seal))
 
     async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
         """Append the last of it, make the file durable and visible; its relative path."""
@@ -147,8 +167,13 @@ class Reception:
             self._incoming = self._volume.disk.create()
         self._incoming.write(chunks)
 
+    def _seal(self) -> None:
+        if self._incoming is not None and not self._over:
+            self._incoming.seal()
+
     def _commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
-        self._write(chunks)
+        if chunks or self._incoming is None:
+            self._write(chunks)
         assert self._incoming is not None
         return self._incoming.commit(content_hash, ext)
 

@@ -96,7 +96,7 @@ class IntakeChannel(HTTPChannel):  # type: ignore[misc]  # Twisted's class is un
         self.transport.write(error_bytes(error))
         self.linger()
 
-    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802 # Twisted's name
+    def _respondToBadRequestAndDisconnect(self) -> None:
         if self._receivedHeaderSize > self.totalHeadersSize:
             limit = self.totalHeadersSize
             self.refuse(HeaderTooLarge(f"The headers are over the limit of {limit} bytes"))

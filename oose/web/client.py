@@ -15,11 +15,11 @@ class Forwarded(Protocol):
         """A request header's value."""
         ...
 
-    def getClientAddress(self) -> IAddress:  # noqa: N802 # Twisted's name
+    def getClientAddress(self) -> IAddress:
         """The address of the other end of the connection."""
         ...
 
-    def isSecure(self) -> bool:  # noqa: N802 # Twisted's name
+    def isSecure(self) -> bool:
         """Whether the connection itself is TLS."""
         ...
 

@@ -66,7 +66,7 @@ class IntakeRequest(Request):  # type: ignore[misc]  # Twisted's class is untype
 
     # What Twisted's channel calls.
 
-    def gotLength(self, length: int | None) -> None:  # noqa: N802 # Twisted's name
+    def gotLength(self, length: int | None) -> None:
         """The headers are in, the body (of `length` bytes, None when chunked) is not."""
         self.content = BytesIO()  # Twisted's Request closes it at the end
         self.method, self.uri = self.channel.head()
@@ -78,7 +78,7 @@ class IntakeRequest(Request):  # type: ignore[misc]  # Twisted's class is untype
         self.channel.pause_intake()
         self._start(length, expects=expectation == b"100-continue")
 
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 # Twisted's name
+    def handleContentChunk(self, data: bytes) -> None:
         """More of the body."""
         if self._refused:
             return
@@ -87,7 +87,7 @@ class IntakeRequest(Request):  # type: ignore[misc]  # Twisted's class is untype
             return
         self._feed(data)
 
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The body has ended, or there was none."""
         self.method, self.uri, self.clientproto = command, path, version
         self._whole = True
@@ -96,7 +96,7 @@ class IntakeRequest(Request):  # type: ignore[misc]  # Twisted's class is untype
         else:
             self._ended.callback(None)
 
-    def connectionLost(self, reason: Failure) -> None:  # noqa: N802 # Twisted's name
+    def connectionLost(self, reason: Failure) -> None:
         """The client has left: stop receiving. What arrived whole is finished all the same."""
         super().connectionLost(reason)
         if self._serving is not None:
@@ -113,6 +113,11 @@ class IntakeRequest(Request):  # type: ignore[misc]  # Twisted's class is untype
     def query(self) -> bytes:
         """What stands behind the first `?` of the request target."""
         return bytes(self.uri.partition(b"?")[2])
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the client has left."""
+        return bool(self._disconnected)
 
     def fail(self, error: OoseError) -> None:
         """Answer `error` now and give up what is under way."""
@@ -172,7 +177,7 @@ class IntakeRequest(Request):  # type: ignore[misc]  # Twisted's class is untype
             _log.debug("{endpoint}: given up", endpoint=endpoint)
         except OoseError as error:
             self.reply(error_answer(error))
-        except Exception:  # noqa: BLE001 # the last resort: a client never sees a traceback
+        except Exception:  # the last resort: a client never sees a traceback
             _log.failure("{endpoint} failed", Failure(), endpoint=endpoint)
             message = f"Something went wrong here; the log has it under request {self.id}"
             self.reply(error_answer(OoseError(message)))

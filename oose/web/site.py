@@ -29,7 +29,7 @@ class RoomSite(Site):  # type: ignore[misc]  # Twisted's class is untyped
         self._channels: set[IntakeChannel] = set()
         self._empty: Deferred[None] | None = None
 
-    def buildProtocol(self, addr: IAddress | None) -> IntakeChannel:  # noqa: N802 # Twisted's name
+    def buildProtocol(self, addr: IAddress | None) -> IntakeChannel:
         """See `IProtocolFactory`."""
         channel: IntakeChannel = super().buildProtocol(addr)
         self._channels.add(channel)

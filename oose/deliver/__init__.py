@@ -1,0 +1,1 @@
+"""Bytes out: what of a file is asked for, and the ways to send it."""
