@@ -11,6 +11,7 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from oose.metadata.documents import Documents
@@ -68,6 +69,28 @@ class Existence:
         for content_hash, answer in waiting.items():
             found[content_hash] = await answer
         return found
+
+    async def answer(
+        self, asked: str | Sequence[str], *, fresh: bool = False
+    ) -> Mapping[str, Any]:
+        """The existence record of one hash, or those of many by hash."""
+        if isinstance(asked, str):
+            return self.describe(asked, await self.records(asked, fresh=fresh))
+        found = await self.records_of(asked, fresh=fresh)
+        return {content_hash: self.describe(content_hash, found[content_hash]) for content_hash in asked}
+
+    async def insist(
+        self, asked: str | Sequence[str], tries: int, seconds: float
+    ) -> Mapping[str, Any]:
+        """Ask past the cache until all of it exists, at most `tries` times in `seconds`."""
+        pause = seconds / tries
+        while True:
+            answer = await self.answer(asked, fresh=True)
+            tries -= 1
+            records = [answer] if isinstance(asked, str) else answer.values()
+            if tries == 0 or all(record["exists"] for record in records):
+                return answer
+            await deferLater(self._clock, pause)
 
     def forget(self, content_hash: str) -> None:
         """The content's clones have changed: look again; a lookup under way is not kept."""

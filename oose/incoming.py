@@ -46,6 +46,15 @@ class Incoming:
                 raise DiskFull(f"The store {self.store!r} is full")
             write_all(self._descriptor, chunks, size)
 
+    def seal(self) -> None:
+        """The file has ended: make its bytes durable and let go of its descriptor."""
+        if self._descriptor < 0:
+            return
+        with explained(self.store):
+            os.fdatasync(self._descriptor)
+            os.close(self._descriptor)
+        self._descriptor = -1
+
     def commit(self, content_hash: str, ext: str) -> str:
         """Make the file durable and visible at its place; its path below `content`.
 
@@ -53,10 +62,8 @@ class Incoming:
         """
         place = relative_path(content_hash, ext)
         final = self.content / place
+        self.seal()
         with explained(self.store):
-            os.fdatasync(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = -1
             # The name says what a crash from here on has to be undone: see `Disk.settle`.
             self.path = self.path.rename(self.path.with_name(f"{self.path.name}.{final.name}"))
             make_folders(final.parent, self.content)

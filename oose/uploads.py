@@ -55,7 +55,10 @@ class Kept:
 
 
 class Uploads:
-    """Receives content for a prism (or for one store) into `keepers`, by `<prism>:<store>`."""
+    """Receives content into `keepers`, by `<prism>:<store>`, until it has `wanted` clones.
+
+    A store receives for itself: with `only`, its place, clones elsewhere are not counted.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Uploads:
         hashing: Pool,
         clock: IReactorTime,
         chance: Callable[[], float],
+        only: str | None = None,
     ) -> None:
         self._keepers = keepers
         self._inventory = inventory
@@ -75,18 +79,27 @@ class Uploads:
         self._hashing = hashing
         self._clock = clock
         self._chance = chance
+        self._only = only
         self._settling: dict[str, DeferredLock] = {}
 
+    def check_room(self, size: int | None) -> None:
+        """`DiskFull` when no store has room for `size` bytes, `Unavailable` when there is none."""
+        self._choose(size)
+
     def open(self, hash_type: str, size: int | None) -> "Upload":
-        """Begin to receive a file of at most `size` bytes; `DiskFull` when no store has room."""
+        """Begin to receive a file of at most `size` bytes; errors as in `check_room`."""
+        chosen = self._choose(size)
+        copies = [Copy(each.name, self._keepers[each.name].receive()) for each in chosen]
+        return Upload(self, hash_type, Sink(copies, (hash_type, "sha256"), self._hashing))
+
+    def _choose(self, size: int | None) -> Sequence[Candidate]:
         candidates = [c for keeper in self._keepers.values() if (c := keeper.candidate())]
         if not candidates:
             raise Unavailable("No store is available", retry_after=30)
         chosen = choose(candidates, self._wanted, size, (), self._chance)
         if not chosen:
             raise DiskFull("No store has room for this")
-        copies = [Copy(each.name, self._keepers[each.name].receive()) for each in chosen]
-        return Upload(self, hash_type, Sink(copies, (hash_type, "sha256"), self._hashing))
+        return chosen
 
     async def settle(
         self, sink: Sink, received: Received, content_hash: str, ext: str, mime_type: str
@@ -107,7 +120,8 @@ class Uploads:
         known = await self._existence.records(content_hash, fresh=True)
         for record in known:
             refuse_forgery(record, received)
-        present = [record for record in known if await self._is_there(record)]
+        counted = [record for record in known if self._only in {None, record.place}]
+        present = [record for record in counted if await self._is_there(record)]
         missing = self._wanted - len(present)
         now = int(self._clock.seconds() * 1000)
         first = (present or list(known) or [None])[0]

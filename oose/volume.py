@@ -8,7 +8,7 @@ from attrs import frozen
 from twisted.internet.defer import DeferredLock
 
 from oose.disk import Disk, Found, Intent, NotOurs, Space
-from oose.errors import Unavailable
+from oose.errors import NotFound, Unavailable
 from oose.incoming import Incoming, unavailable
 from oose.log import part
 from oose.pool import Pool
@@ -100,7 +100,11 @@ class Volume:
         return await self.pool.run(self._open, path)
 
     def _open(self, path: str) -> OpenFile:
-        descriptor, size = self.disk.open(path)
+        try:
+            descriptor, size = self.disk.open(path)
+        except NotFound:
+            self.disk.check()  # a disk that is not mounted has no files either
+            raise
         try:
             whole = os.pread(descriptor, size, 0) if size <= SMALL else None
         except OSError as error:

@@ -32,12 +32,16 @@ class ClientAddress:
 
     def trusts(self, host: str) -> bool:
         """Whether `host`, an address as text, is one of the proxies."""
-        try:
-            address = ip_address(host.partition("%")[0])
-        except ValueError:
+        if not is_address(host):
             return False
+        address = ip_address(host)
         mapped = getattr(address, "ipv4_mapped", None) or address
         return any(mapped in network for network in self.proxies)
+
+    def is_near(self, request: Forwarded) -> bool:
+        """Whether the other end of the connection is this machine or a trusted proxy."""
+        host = self.peer(request)
+        return self.trusts(host) or (is_address(host) and ip_address(host).is_loopback)
 
     def peer(self, request: Forwarded) -> str:
         """The address at the other end of the connection, as text."""
@@ -51,10 +55,23 @@ class ClientAddress:
             host = hops.pop() or host
         return host
 
+    def forwarded_scheme(self, request: Forwarded) -> str | None:
+        """The scheme by which the client came to a trusted proxy; None where none says so."""
+        if not self.trusts(self.peer(request)):
+            return None
+        scheme = request.header(b"x-forwarded-proto") or request.header(b"x-forwarded-protocol")
+        return scheme.split(",")[0].strip().lower() if scheme else None
+
     def is_secure(self, request: Forwarded) -> bool:
         """Whether the client came by https, to us or to a trusted proxy."""
-        if self.trusts(self.peer(request)):
-            proto = request.header(b"x-forwarded-proto") or request.header(b"x-forwarded-protocol")
-            if proto is not None:
-                return proto.split(",")[0].strip().lower() == "https"
-        return request.isSecure()
+        scheme = self.forwarded_scheme(request)
+        return request.isSecure() if scheme is None else scheme == "https"
+
+
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address as text."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,7 +1,7 @@
 """JSON bodies: a bounded object, its fields taken out with the type that is due."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oose.address import parse_hash, shown
@@ -120,7 +120,9 @@ def _shallow(value: Any, levels: int) -> bool:
     return all(_shallow(each, levels - 1) for each in inner)
 
 
-async def json_body(room: object, request: Any, length: int | None) -> Fields:
+async def json_body(
+    room: object, request: Any, length: int | None, parameters: Mapping[str, str]
+) -> Fields:
     """Open the body of a route that takes JSON (an `OpenBody`)."""
     fields = Fields()
     if length is not None and length > JSON_LIMIT:

@@ -18,9 +18,9 @@ from twisted.web.server import Request
 
 from oose.errors import OoseError, TooLarge
 from oose.log import part, request_id
+from oose.purchases import Session
 from oose.web.answers import Answer, error_answer, json_answer, reason
 from oose.web.channel import IntakeChannel
-from oose.web.client import ClientAddress
 from oose.web.routing import Access, Body, Match, Result, Routes
 
 _log = part("http")
@@ -33,7 +33,6 @@ class Room(Protocol):
     routes: Routes
     app: Any
     server_name: bytes
-    trusted: ClientAddress
 
     async def authorise(self, request: "IntakeRequest", access: Access) -> None:
         """Return when `request` may use a route of `access`, else raise `NotAuthenticated`."""
@@ -51,7 +50,7 @@ class IntakeRequest(Request):  # type: ignore[misc]  # Twisted's class is untype
     room: Room
     clientproto = b"HTTP/1.1"  # for an answer before the body has ended
     body: Body | None = None
-    principal: str | None = None
+    session: Session | None = None  # of the user who asks; None for peers and anybody
     _serving: Deferred[None] | None = None
     _ended: Deferred[None]
     _whole = False  # the body has arrived to its end
@@ -195,7 +194,7 @@ class IntakeRequest(Request):  # type: ignore[misc]  # Twisted's class is untype
                 await self._admit(NoBody(), expects=expects)
             arguments: tuple[Any, ...] = (self,)
         else:
-            self.body = await route.open_body(self.room, self, length)
+            self.body = await route.open_body(self.room, self, length, match.parameters)
             if length != 0:
                 await self._admit(self.body, expects=expects)
             await self.body.finish()

@@ -48,8 +48,8 @@ class Body(Protocol):
         ...
 
 
-OpenBody = Callable[[Any, Any, int | None], Awaitable[Body]]
-"""(room, request, Content-Length or None when chunked) to what takes the body."""
+OpenBody = Callable[[Any, Any, int | None, Mapping[str, str]], Awaitable[Body]]
+"""(room, request, Content-Length or None when chunked, path parameters) to what takes the body."""
 
 
 @frozen

@@ -1,0 +1,206 @@
+"""The clones that one store holds: the files on its disk and their inventory records together."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from attrs import evolve, frozen
+
+from oose.address import hash_type_of
+from oose.disk import Found
+from oose.existence import Existence
+from oose.errors import NotFound, Unavailable
+from oose.log import part
+from oose.metadata.documents import Documents, Stale
+from oose.metadata.records import InventoryRecord, record_id
+from oose.placement import Candidate
+from oose.registry import Registry
+from oose.volume import OpenFile, Reception, Volume
+
+Status = Literal["ok", "corrupt", "missing"]
+PIECE = 16 * 1024 * 1024  # bytes that verification reads before others have their turn
+_log = part("store")
+
+
+@frozen
+class Digest:
+    """What a file's bytes hash to, and how many there are."""
+
+    content_hash: str
+    size: int
+
+
+class Holdings:
+    """A store's clones; `place` is `<prism>:<store>`."""
+
+    def __init__(
+        self,
+        place: str,
+        volume: Volume,
+        inventory: Documents,
+        existence: Existence,
+        registry: Registry,
+        now: Callable[[], int],
+    ) -> None:
+        self.place = place
+        self.prism, _, self.store = place.partition(":")
+        self.volume = volume
+        self._inventory = inventory
+        self._existence = existence
+        self._registry = registry
+        self._now = now
+
+    # Start.
+
+    async def enroll(self) -> None:
+        """Take the disk into use, and undo what a crash cut short; nothing when it is not ours."""
+        peer = self._registry.store(self.place)
+        known = peer.identity if peer is not None else None
+        may_create = known is None and not await self._has_records()
+        left = await self.volume.enroll(known, may_create=may_create)
+        ids = [record_id(i.hash, self.prism, self.store) for i in left if i.hash is not None]
+        recorded = await self._inventory.get_many(ids) if ids else {}
+        for intent in left:
+            key = record_id(intent.hash or "", self.prism, self.store)
+            await self.volume.settle(intent, recorded=key in recorded)
+        if left:
+            _log.info("{n} unfinished uploads cleared from {place}", n=len(left), place=self.place)
+
+    async def _has_records(self) -> bool:
+        """Whether the inventory knows of any clone here; asked once in a disk's life."""
+        start, page = "", 1000
+        while True:
+            rows = await self._inventory.range(start, "\uffff", limit=page)
+            if any(row.id.endswith(f":{self.place}") for row in rows):
+                return True
+            if len(rows) < page:
+                return False
+            start = rows[-1].id + "\0"
+
+    # For placement and uploads: a `Keeper`.
+
+    def candidate(self) -> Candidate | None:
+        """What placement has to know of this store now; None when it takes nothing."""
+        peer = self._registry.serving(self.place)
+        if peer is None or not peer.writable or not self.volume.usable:
+            return None
+        return Candidate(
+            name=self.place,
+            machine=peer.machine,
+            group=peer.group,
+            free=self.volume.space.free,
+            capacity=self.volume.space.capacity,
+            min_free=self.volume.disk.min_free,
+            load=self.volume.writing,
+            writable=True,
+        )
+
+    def receive(self) -> Reception:
+        """Begin to receive a file."""
+        return self.volume.receive()
+
+    async def holds(self, record: InventoryRecord) -> bool:
+        """Whether the file of a record is on the disk, at its size."""
+        found = await self.volume.look_at(record.relative_path)
+        return found is not None and found.size == record.size
+
+    # For readers.
+
+    async def open(self, record: InventoryRecord) -> OpenFile:
+        """Open the file of a record, also where it lies in another layout than the record says."""
+        try:
+            return await self.volume.open(record.relative_path)
+        except NotFound:
+            return await self.volume.open((await self.found(record.hash)).relative_path)
+
+    async def found(self, content_hash: str) -> Found:
+        """The file of a hash; `NotFound`."""
+        found = await self.volume.find(content_hash)
+        if found is None:
+            raise NotFound(f"{content_hash} was not found on this store")
+        return found
+
+    async def record(self, content_hash: str) -> InventoryRecord | None:
+        """The inventory's record of this store's clone."""
+        document = await self._inventory.get(record_id(content_hash, self.prism, self.store))
+        return InventoryRecord.from_document(document) if document is not None else None
+
+    async def own_record(self, content_hash: str) -> InventoryRecord | None:
+        """The same from the cache of all clones; for deliveries."""
+        records = await self._existence.records(content_hash)
+        return next((record for record in records if record.place == self.place), None)
+
+    # Verification and removal.
+
+    async def verify(self, content_hash: str) -> Status:
+        """Read the file again: a corrupt one goes to quarantine and out of the inventory."""
+        found = await self.volume.find(content_hash)
+        if found is None:
+            await self._forget(content_hash)
+            return "missing"
+        digest = await self._digest(found, hash_type_of(content_hash))
+        if digest.content_hash == content_hash:
+            await self._note_verified(content_hash)
+            return "ok"
+        why = {
+            "hash": content_hash,
+            "found": digest.content_hash,
+            "size": digest.size,
+            "path": found.relative_path,
+            "at": self._now(),
+        }
+        await self._forget(content_hash)
+        await self.volume.set_aside(found.relative_path, content_hash, json.dumps(why))
+        _log.error("{hash} on {place} is corrupt: in quarantine", hash=content_hash, place=self.place)
+        return "corrupt"
+
+    async def remove(self, content_hash: str) -> None:
+        """Delete the clone: record first, so that nothing is listed that is gone; `NotFound`."""
+        found = await self.found(content_hash)
+        await self._forget(content_hash)
+        await self.volume.remove(found.relative_path)
+
+    async def _digest(self, found: Found, hash_type: str) -> Digest:
+        file = await self.volume.open(found.relative_path)
+        digest = hashlib.new(hash_type)
+        try:
+            for offset in range(0, file.size, PIECE):
+                await self.volume.pool.run(_hash_piece, digest, file.descriptor, offset)
+        except OSError as error:
+            raise Unavailable(f"The disk of {self.place} could not be read: {error.strerror}") from error
+        finally:
+            file.close()
+        return Digest(digest.hexdigest(), file.size)
+
+    async def _note_verified(self, content_hash: str) -> None:
+        while True:
+            document = await self._inventory.get(record_id(content_hash, self.prism, self.store))
+            if document is None:
+                return
+            record = evolve(InventoryRecord.from_document(document), verified=self._now())
+            answer = await self._inventory.put(document.id, record.to_body(), document.rev)
+            if not isinstance(answer, Stale):
+                return
+
+    async def _forget(self, content_hash: str) -> None:
+        while True:
+            document = await self._inventory.get(record_id(content_hash, self.prism, self.store))
+            if document is None:
+                break
+            if not isinstance(await self._inventory.delete(document.id, document.rev), Stale):
+                break
+        self._existence.forget(content_hash)
+
+
+def _hash_piece(digest: "hashlib._Hash", descriptor: int, offset: int) -> None:
+    end = offset + PIECE
+    while offset < end:
+        data = os.pread(descriptor, min(1024 * 1024, end - offset), offset)
+        if not data:
+            return
+        digest.update(data)
+        offset += len(data)
+
+

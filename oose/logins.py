@@ -1,0 +1,80 @@
+"""Users' sessions: made at login, good on any address, ended by logout or by not being used."""
+
+from attrs import evolve, frozen
+
+from oose.accounts import Accounts
+from oose.attempts import LoginAttempts
+from oose.errors import NotAuthenticated, OoseError
+from oose.log import part
+from oose.purchases import Session, Sessions, new_token, token_digest
+from oose.remembered import Remembered
+
+BELIEVED = 2_000  # ms: how long a session is taken for good before the database is asked again
+_log = part("user")
+
+
+@frozen
+class Login:
+    """A fresh session and its token, which is told to the client and stored nowhere."""
+
+    token: str
+    session: Session
+
+
+class Logins:
+    """Lets users in; `life` (ms) is how long an unused session lasts."""
+
+    def __init__(
+        self, accounts: Accounts, sessions: Sessions, attempts: LoginAttempts, life: int
+    ) -> None:
+        self._accounts = accounts
+        self._sessions = sessions
+        self._attempts = attempts
+        self._life = life
+        self._believed: Remembered[Session] = Remembered(BELIEVED)
+
+    async def login(self, username: str, password: str, address: str, now: int) -> Login:
+        """Make a session; `NotAuthenticated` or `TooManyAttempts`."""
+        self._attempts.check(username, address, now)
+        if not await self._accounts.verify(username, password):
+            self._attempts.failed(username, address, now)
+            _log.info("Login from {address} refused", address=address)
+            raise NotAuthenticated("Invalid username or password")
+        self._attempts.succeeded(username, address, now)
+        token = new_token()
+        session = Session(token_digest(token), username, address, now, now + self._life)
+        await self._sessions.add(session)
+        return Login(token, session)
+
+    async def authenticate(self, token: str, now: int) -> Session:
+        """The session of a token, used now; `NotAuthenticated`."""
+        digest = token_digest(token)
+        session = self._believed.get(digest, now)
+        if session is None:
+            read_at = self._believed.changes
+            session = await self._sessions.find(digest, now)
+            if session is None:
+                raise NotAuthenticated("The session is unknown or has ended; log in again")
+            session = await self._used(session, now)
+            self._believed.keep(digest, session, now, read_at=read_at)
+        return session
+
+    async def logout(self, token: str) -> None:
+        """End a session."""
+        digest = token_digest(token)
+        await self._sessions.remove(digest)
+        self._believed.forget(digest)
+
+    def refuse_guess(self, username: str, address: str, now: int) -> OoseError:
+        """The error for wrong credentials of a peer, counted like a failed login."""
+        self._attempts.check(username, address, now)
+        self._attempts.failed(username, address, now)
+        return NotAuthenticated("Wrong credentials")
+
+    async def _used(self, session: Session, now: int) -> Session:
+        """Let it end later, but do not write each time it is used."""
+        expires = now + self._life
+        if expires - session.expires > min(self._life // 100, 60_000):
+            await self._sessions.extend(session.digest, expires)
+            return evolve(session, expires=expires)
+        return session

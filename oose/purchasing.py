@@ -1,0 +1,71 @@
+"""Purchases: a token that opens one content for a time, to viewers from certain pages."""
+
+from collections.abc import Mapping
+
+from oose.errors import NotFound
+from oose.purchases import Purchase, Purchases, new_token
+from oose.remembered import Remembered
+
+MOST_LIFE = 10 * 365 * 24 * 3600 * 1000  # ms
+
+
+class PurchaseDesk:
+    """Sells and checks; `cache_life` (ms) is how long a purchase is remembered."""
+
+    def __init__(self, purchases: Purchases, cache_life: int) -> None:
+        self._purchases = purchases
+        self._cache: Remembered[Purchase] = Remembered(cache_life)
+
+    async def sell(
+        self, content_hash: str, ext: str, referrers: tuple[str, ...], life: int, now: int
+    ) -> Purchase:
+        """A new purchase, good for `life` (ms) from `now`."""
+        purchase = Purchase(new_token(), content_hash, ext, referrers, life, now + life)
+        await self._purchases.add(purchase)
+        return purchase
+
+    async def valid(self, token: str, now: int) -> Purchase:
+        """The purchase of a token; `NotFound` where there is none or it has expired."""
+        purchase = self._cache.get(token, now)
+        if purchase is None:
+            read_at = self._cache.changes
+            purchase = await self._purchases.find(token)
+            if purchase is None:
+                raise NotFound("This purchase does not exist or has expired")
+            self._cache.keep(token, purchase, now, read_at=read_at)
+        if purchase.expires <= now:
+            raise NotFound("This purchase does not exist or has expired")
+        return purchase
+
+    async def remove(self, token: str) -> bool:
+        """End a purchase at once; whether there was one."""
+        removed = await self._purchases.remove(token)
+        self._cache.forget(token)
+        return removed
+
+    async def prune(self, before: int) -> int:
+        """Forget what expired before a time (ms); how many."""
+        return await self._purchases.prune(before)
+
+    def cached(self) -> Mapping[str, int]:
+        """How many remembered purchases stand for which content."""
+        counts: dict[str, int] = {}
+        for purchase in self._cache.values():
+            counts[purchase.hash] = counts.get(purchase.hash, 0) + 1
+        return counts
+
+    def flush(self) -> int:
+        """Forget what is remembered; how many."""
+        return self._cache.flush()
+
+
+def as_answer(purchase: Purchase) -> Mapping[str, str]:
+    """A purchase as http-api.md has it: all values text, times in ms."""
+    return {
+        "hash": purchase.hash,
+        "ext": purchase.ext,
+        "token": purchase.token,
+        "life": str(purchase.life),
+        "expirationDate": str(purchase.expires),
+        "referrer": ",".join(purchase.referrers),
+    }

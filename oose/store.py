@@ -1,0 +1,233 @@
+"""A store's routes: one disk's files, put there by peers and fetched by viewers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
+
+from attrs import frozen
+from klein import Klein
+
+from oose.address import (
+    mime_type_of,
+    parse_content_name,
+    parse_relative_path,
+    parse_token,
+)
+from oose.deliver.delivery import PURCHASED, STATIC, Deliveries, Outgoing
+from oose.disposition import content_disposition
+from oose.errors import BadInput, ChecksumMismatch, NotAllowed, NotFound
+from oose.holdings import Holdings
+from oose.metadata.records import InventoryRecord
+from oose.peers import PeerClient
+from oose.purchases import Purchase
+from oose.purchasing import PurchaseDesk
+from oose.registry import Registry
+from oose.uploads import Uploads
+from oose.web.answers import Answer, json_answer
+from oose.web.fields import Fields, json_body
+from oose.web.intake import IntakeRequest
+from oose.web.put import PutBody, put_body
+from oose.web.room import Lobby
+from oose.web.routing import Access, Routes
+
+routes = Routes()
+
+
+@frozen
+class StoreParts:
+    """What a store is put together from."""
+
+    lobby: Lobby
+    holdings: Holdings
+    uploads: Uploads
+    desk: PurchaseDesk
+    deliveries: Deliveries
+    registry: Registry
+    peers: PeerClient
+    deny_static: frozenset[str]
+    internal: str | None
+
+
+class Store:
+    """The room of one store."""
+
+    routes: ClassVar[Routes] = routes
+    app: ClassVar[Klein] = routes.app
+    server_name = b"oose"
+
+    def __init__(self, parts: StoreParts) -> None:
+        self.lobby = parts.lobby
+        self.uploads = parts.uploads
+        self.authorise = parts.lobby.authorise
+        self.count = parts.lobby.count
+        self._parts = parts
+        self._holdings = parts.holdings
+
+    # Open.
+
+    @routes.at("/", "GET", "POST")
+    async def welcome(self, request: IntakeRequest) -> Answer:
+        """Which version answers."""
+        return self.lobby.welcome(request)
+
+    @routes.at("/ping", "GET", "POST")
+    async def ping(self, request: IntakeRequest) -> Mapping[str, Any]:
+        """That it is up."""
+        return {"pong": "pong"}
+
+    @routes.at("/stats", "GET", "POST")
+    async def stats(self, request: IntakeRequest) -> Mapping[str, Any]:
+        """Its counters."""
+        return self.lobby.tree()
+
+    # For peers.
+
+    @routes.at("/content/put/<name>", "PUT", access=Access.PEER, body=put_body)
+    async def put(self, request: IntakeRequest, body: PutBody, name: str) -> Answer:
+        """Take a file under its hash."""
+        kept = await body.settle()
+        return json_answer({"hash": kept.record.hash}, 201)
+
+    @routes.at("/content/download", "POST", access=Access.PEER, body=json_body)
+    async def download(self, request: IntakeRequest, fields: Fields) -> Answer | None:
+        """The bytes."""
+        content_hash = fields.hash()
+        found = await self._holdings.found(content_hash)
+        outgoing = Outgoing(content_hash, mime_type_of(found.ext), "inline", PURCHASED)
+        return await self._parts.deliveries.deliver(
+            request, outgoing, lambda: self._holdings.volume.open(found.relative_path)
+        )
+
+    @routes.at("/content/exists", "POST", access=Access.PEER, body=json_body)
+    async def exists(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Whether files are on this disk."""
+        asked = fields.hashes()
+        if isinstance(asked, str):
+            return {"exists": await self._exists(asked)}
+        return {content_hash: await self._exists(content_hash) for content_hash in asked}
+
+    @routes.at("/content/detail", "POST", access=Access.PEER, body=json_body)
+    async def detail(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """The inventory record of one file, as it is on the disk."""
+        content_hash = fields.hash()
+        found = await self._holdings.found(content_hash)
+        record = await self._holdings.record(content_hash)
+        if record is None:
+            raise NotFound(f"{content_hash} is on the disk but not in the inventory")
+        return {**record.to_body(), "relativePath": found.relative_path, "size": found.size}
+
+    @routes.at("/content/verify", "POST", access=Access.PEER, body=json_body)
+    async def verify(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Read files again and compare."""
+        asked = fields.hashes()
+        if isinstance(asked, str):
+            return await self._verify(asked)
+        return {content_hash: await self._verify(content_hash) for content_hash in asked}
+
+    @routes.at("/content/remove", "POST", access=Access.PEER, body=json_body)
+    async def remove(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Delete a file of this store."""
+        await self._holdings.remove(fields.hash())
+        return {"success": "File removed"}
+
+    @routes.at("/content/send", "POST", access=Access.PEER, body=json_body)
+    async def send(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Send a file to another store, which hashes it on arrival."""
+        content_hash, ext = parse_content_name(fields.text("file"))
+        place = fields.text("store")
+        target = self._parts.registry.serving(place)
+        if target is None:
+            raise NotFound(f"There is no available store {place!r}")
+        if place == self._holdings.place:
+            raise BadInput("A store cannot send a file to itself")
+        found = await self._holdings.found(content_hash)
+        file = await self._holdings.volume.open(found.relative_path)
+        try:
+            await self._parts.peers.put_content(target.url, content_hash, found.ext, file)
+        except ChecksumMismatch:
+            status = await self._holdings.verify(content_hash)
+            raise ChecksumMismatch(f"The file changed on its way; here it is {status}") from None
+        return {
+            "success": "Clone sent",
+            "file": f"{content_hash}.{found.ext}",
+            "store": {"name": target.name, "prism": target.prism, "url": target.url},
+            "details": {"hash": content_hash, "ext": found.ext, "size": file.size},
+        }
+
+    # For viewers.
+
+    @routes.at("/play/<token>/<filename>", "GET")
+    async def play(self, request: IntakeRequest, token: str, filename: str) -> Answer | None:
+        """Purchased content."""
+        purchase = await self._purchase(token)
+        record = await self._record(purchase.hash)
+        outgoing = Outgoing(
+            purchase.hash, mime_type_of(purchase.ext), disposition(request, filename), PURCHASED
+        )
+        return await self._deliver(request, outgoing, record)
+
+    @routes.at("/static/<path:path>", "GET")
+    async def static(self, request: IntakeRequest, path: str) -> Answer | None:
+        """Content that needs no purchase."""
+        content_hash, ext = parse_relative_path(path)
+        if ext in self._parts.deny_static:
+            raise NotAllowed(f"Content of the type {ext!r} must be purchased")
+        name = f"{content_hash}.{ext}"
+        outgoing = Outgoing(content_hash, mime_type_of(ext), disposition(request, name), STATIC)
+        volume = self._holdings.volume
+        return await self._parts.deliveries.deliver(
+            request, outgoing, lambda: volume.open(path), internal=self._internal(path)
+        )
+
+    @routes.at("/purchase/uri/play/<token>/<filename>", "GET")
+    async def purchase_uri(self, request: IntakeRequest, token: str, filename: str) -> Answer:
+        """The path that a token stands for, for nginx on this machine."""
+        clients = self.lobby.clients
+        if not clients.is_near(request):
+            raise NotAllowed("Only this machine and trusted proxies may ask this")
+        record = await self._record((await self._purchase(token)).hash)
+        path = f"content/{record.relative_path}".encode("ascii")
+        return Answer(200, path, ((b"Content-Type", b"text/plain; charset=utf-8"),))
+
+    # Behind the routes.
+
+    async def _exists(self, content_hash: str) -> Mapping[str, Any]:
+        found = await self._holdings.volume.find(content_hash)
+        return {"exists": found is not None, "ext": found.ext if found is not None else ""}
+
+    async def _verify(self, content_hash: str) -> Mapping[str, Any]:
+        return {"hash": content_hash, "status": await self._holdings.verify(content_hash)}
+
+    async def _purchase(self, token: str) -> Purchase:
+        try:
+            parse_token(token)
+        except BadInput:
+            raise NotFound("This purchase does not exist or has expired") from None
+        return await self._parts.desk.valid(token, self.lobby.now())
+
+    async def _record(self, content_hash: str) -> InventoryRecord:
+        record = await self._holdings.own_record(content_hash)
+        if record is None:
+            raise NotFound("The content is not on this store")
+        return record
+
+    async def _deliver(
+        self, request: IntakeRequest, outgoing: Outgoing, record: InventoryRecord
+    ) -> Answer | None:
+        return await self._parts.deliveries.deliver(
+            request,
+            outgoing,
+            lambda: self._holdings.open(record),
+            internal=self._internal(record.relative_path),
+        )
+
+    def _internal(self, path: str) -> str | None:
+        prefix = self._parts.internal
+        return f"{prefix}/{path}" if prefix is not None else None
+
+
+def disposition(request: IntakeRequest, filename: str) -> str:
+    """The `Content-Disposition` that the query's `attach` asks for."""
+    query = parse_qs(request.query.decode("utf-8", "replace"), keep_blank_values=True)
+    attach: Sequence[str] = query.get("attach", ())
+    return content_disposition(attach[0] if attach else None, filename)

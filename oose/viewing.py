@@ -1,0 +1,116 @@
+"""Where a viewer is sent: a store that has the content, with what was asked for in the URL."""
+
+from urllib.parse import parse_qs, quote
+
+from twisted.internet.interfaces import IReactorTime
+
+from oose.address import VIDEO_EXTENSIONS, extension_of, parse_hash, parse_token
+from oose.errors import BadInput, NotAllowed, NotFound, Unavailable
+from oose.existence import Existence
+from oose.metadata.records import InventoryRecord
+from oose.purchasing import PurchaseDesk
+from oose.readers import Readers
+from oose.referrers import referrer_allowed
+from oose.registry import Peer, Registry
+from oose.stats import Hits
+from oose.web.answers import Answer
+from oose.web.client import ClientAddress
+from oose.web.intake import IntakeRequest
+
+MEANINGLESS = b"start=0"  # what nginx's mp4 and flv modules need to be asked for a whole file
+
+
+class Viewing:
+    """Redirects viewers. `domain` is the cluster's, where it has one."""
+
+    def __init__(
+        self,
+        desk: PurchaseDesk,
+        existence: Existence,
+        registry: Registry,
+        readers: Readers,
+        clients: ClientAddress,
+        clock: IReactorTime,
+        *,
+        domain: str | None,
+        deny_static: frozenset[str],
+    ) -> None:
+        self.content_hits = Hits()
+        self.store_hits = Hits()
+        self._desk = desk
+        self._existence = existence
+        self._registry = registry
+        self._readers = readers
+        self._clients = clients
+        self._clock = clock
+        self._domain = domain
+        self._deny_static = deny_static
+
+    async def purchased(self, request: IntakeRequest, token: str, filename: str) -> Answer:
+        """To purchased content; `NotFound` or, for a page that may not show it, `NotAllowed`."""
+        try:
+            parse_token(token)
+        except BadInput:
+            raise NotFound("There is nothing at this path") from None
+        purchase = await self._desk.valid(token, int(self._clock.seconds() * 1000))
+        if not referrer_allowed(purchase.referrers, request.header(b"referer")):
+            raise NotAllowed("This page may not show this content")
+        record = await self._reader(purchase.hash)
+        query = with_start(request.query) if purchase.ext in VIDEO_EXTENSIONS else request.query
+        return self._redirect(request, record, f"/play/{token}/{quote(filename, safe='')}", query)
+
+    async def static(self, request: IntakeRequest, asked: str, filename: str) -> Answer:
+        """To content that needs no purchase; `NotAllowed` for types that do."""
+        try:
+            content_hash = parse_hash(asked)
+        except BadInput:
+            raise NotFound("There is nothing at this path") from None
+        self._refuse_denied(extension_of(filename, ""))
+        record = await self._reader(content_hash)
+        self._refuse_denied(record.mime_extension)
+        return self._redirect(request, record, f"/static/{record.relative_path}", request.query)
+
+    def _refuse_denied(self, ext: str) -> None:
+        if ext in self._deny_static:
+            raise NotAllowed(f"Content of the type {ext!r} must be purchased")
+
+    async def _reader(self, content_hash: str) -> InventoryRecord:
+        records = await self._existence.records(content_hash)
+        if not records:
+            raise NotFound("The content was not found")
+        counting = self._existence.counting(records)
+        if not counting:
+            raise Unavailable("No store with the content is available", retry_after=5)
+        self.content_hits.count(content_hash)
+        return self._readers.in_order(counting)[0]
+
+    def _redirect(
+        self, request: IntakeRequest, record: InventoryRecord, path: str, query: bytes
+    ) -> Answer:
+        store = self._registry.serving(record.place)
+        assert store is not None
+        self.store_hits.count(record.place)
+        target = self._base(request, store) + path
+        location = target.encode("ascii") + (b"?" + query if query else b"")
+        headers = (
+            (b"Location", location),
+            (b"Cache-Control", b"no-store"),
+            (b"Access-Control-Allow-Origin", b"*"),
+        )
+        return Answer(302, b"", headers)
+
+    def _base(self, request: IntakeRequest, store: Peer) -> str:
+        if self._domain is not None:
+            scheme = "https" if self._clients.is_secure(request) else "http"
+            return f"{scheme}://{store.name}.{self._domain}"
+        if self._clients.forwarded_scheme(request) == "https":
+            return "https" + store.url[store.url.index("://") :]
+        return store.url
+
+
+def with_start(query: bytes) -> bytes:
+    """The query, with `start=0` where it says neither `start` nor `html5`."""
+    names = parse_qs(query, keep_blank_values=True)
+    if b"start" in names or b"html5" in names:
+        return query
+    return query + b"&" + MEANINGLESS if query else MEANINGLESS
