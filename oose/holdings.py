@@ -68,6 +68,13 @@ class Holdings:
         if left:
             _log.info("{n} unfinished uploads cleared from {place}", n=len(left), place=self.place)
 
+    async def look(self) -> None:
+        """Look whether the disk is there; one that was not there at the start may have come."""
+        if self.volume.identity is None:
+            await self.enroll()
+        else:
+            await self.volume.refresh()
+
     async def _has_records(self) -> bool:
         """Whether the inventory knows of any clone here; asked once in a disk's life."""
         start, page = "", 1000

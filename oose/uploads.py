@@ -80,7 +80,13 @@ class Uploads:
         self._clock = clock
         self._chance = chance
         self._only = only
+        self._files = 0
+        self._bytes = 0
         self._settling: dict[str, DeferredLock] = {}
+
+    def describe(self) -> Mapping[str, int]:
+        """For `/stats`: files and bytes kept since the start."""
+        return {"files": self._files, "bytes": self._bytes}
 
     def check_room(self, size: int | None) -> None:
         """`DiskFull` when no store has room for `size` bytes, `Unavailable` when there is none."""
@@ -108,11 +114,14 @@ class Uploads:
         lock = self._settling.setdefault(content_hash, DeferredLock())
         await lock.acquire()
         try:
-            return await self._keep(sink, received, content_hash, ext, mime_type)
+            kept = await self._keep(sink, received, content_hash, ext, mime_type)
         finally:
             lock.release()
             if not lock.locked:
                 self._settling.pop(content_hash, None)
+        self._files += 1
+        self._bytes += received.size
+        return kept
 
     async def _keep(
         self, sink: Sink, received: Received, content_hash: str, ext: str, mime_type: str

@@ -1,7 +1,7 @@
 """A store's disk as the rest of the program sees it: every call runs in the disk's own pool."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 from attrs import frozen
@@ -48,6 +48,15 @@ class Volume:
         self.space = Space(0, 0)
         self.writing = 0
         self.identity: str | None = None
+
+    def describe(self) -> Mapping[str, int | bool]:
+        """For `/stats`: bytes of the disk, as last looked at, and the files being received."""
+        return {
+            "usable": self.usable,
+            "capacity": self.space.capacity,
+            "free": self.space.free,
+            "receiving": self.writing,
+        }
 
     async def enroll(self, known: str | None, *, may_create: bool) -> Sequence[Intent]:
         """Take the disk into use; what a crash left in `incoming`, nothing when it is not ours."""

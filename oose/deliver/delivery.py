@@ -1,7 +1,7 @@
 """One delivery: conditions and ranges looked at, the head written, the bytes sent (RFC 9110)."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -37,6 +37,7 @@ class Outgoing:
             (b"Content-Disposition", self.disposition.encode("latin-1")),
             (b"Accept-Ranges", b"bytes"),
             (b"X-Content-Type-Options", b"nosniff"),
+            (b"Access-Control-Allow-Origin", b"*"),  # players on any page may read what is open
         )
 
 
@@ -48,6 +49,14 @@ class Deliveries:
         self._patience = patience
         self.sent = 0  # bytes
         self.running = 0
+
+    def load(self) -> int:
+        """How many files are being sent now."""
+        return self.running
+
+    def describe(self) -> Mapping[str, int]:
+        """For `/stats`: files being sent now, bytes sent since the start."""
+        return {"running": self.running, "bytes": self.sent}
 
     async def deliver(
         self,

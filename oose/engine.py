@@ -1,0 +1,243 @@
+"""One process of oose: it binds its ports, comes up, listens, and stops in order."""
+
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IListeningPort
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+
+from oose import __version__
+from oose.assembly import Assembly
+from oose.errors import OoseError
+from oose.first_start import make_first_user
+from oose.heartbeat import Heartbeat
+from oose.holdings import Holdings
+from oose.log import part
+from oose.loop import Loop
+from oose.registry import Peer
+from oose.settings import PrismSettings, Settings, StoreSettings
+from oose.web.intake import Room
+from oose.web.site import RoomSite
+
+DRAIN = 30.0  # seconds that what is under way may take after SIGTERM
+UPKEEP = 300.0  # seconds between two rounds of forgetting what has expired
+BACKLOG = 512
+_log = part("start")
+
+
+class CannotStart(Exception):
+    """The process cannot do its work here; the message is for whoever started it."""
+
+
+@frozen
+class Bound:
+    """A room's settings and the socket it will listen on; `port` is the one it really has."""
+
+    settings: PrismSettings | StoreSettings
+    socket: socket.socket
+    port: int
+
+
+class Engine(Service):
+    """Runs `assembly`. `fail` is called when the start cannot be completed."""
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        tls: Any,
+        certificate: Path | None,
+        reactor: Any,
+        fail: Callable[[], None],
+    ) -> None:
+        self._assembly = assembly
+        self._settings: Settings = assembly.settings
+        self._tls = tls
+        self._certificate = certificate
+        self._reactor = reactor
+        self._fail = fail
+        self._bound: list[Bound] = []
+        self._sites: list[RoomSite] = []
+        self._ports: list[IListeningPort] = []
+        self._starting: Deferred[None] | None = None
+        heartbeat = Heartbeat(assembly.holdings, assembly.registry, reactor)
+        self._loops = (
+            Loop("The heartbeat", heartbeat.beat, self._settings.heartbeat.frequency, reactor),
+            Loop("Forgetting what has expired", self._forget_expired, UPKEEP, reactor),
+        )
+
+    # Start.
+
+    def privilegedStartService(self) -> None:
+        """Bind the ports: here an operator is told at once when one is taken."""
+        super().privilegedStartService()
+        rooms: list[PrismSettings | StoreSettings] = list(self._settings.stores)
+        if self._settings.prism.enabled:
+            rooms.append(self._settings.prism)
+        self._bound = [bind(room) for room in rooms]
+
+    def startService(self) -> None:
+        """Come up; the ports answer once everything is ready."""
+        super().startService()
+        for pool in self._assembly.pools.all():
+            pool.start()
+        self._starting = Deferred.fromCoroutine(self._come_up()).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(OoseError, CannotStart):
+            _log.error("Cannot start: {why}", why=failure.getErrorMessage())
+        else:
+            _log.failure("Cannot start", failure)
+        self._fail()
+
+    async def _come_up(self) -> None:
+        assembly = self._assembly
+        await assembly.database.open()
+        await assembly.registry.load()
+        await self._register()
+        lines = await make_first_user(
+            assembly.accounts,
+            self._settings.root,
+            self.url,
+            self._certificate,
+            assembly.credentials("prism", self._settings.prism),
+            assembly.now(),
+        )
+        self._listen()
+        for loop in self._loops:
+            loop.start()
+        for line in lines:
+            _log.info("{line}", line=line)
+        _log.info("OOSE {version} is ready", version=__version__)
+
+    @property
+    def url(self) -> str:
+        """Where the prism is, or else the first store."""
+        return self._url(self._bound[-1])
+
+    def _url(self, bound: Bound) -> str:
+        if bound.settings.url is not None:
+            return bound.settings.url
+        scheme = "https" if self._tls is not None else "http"
+        host = bound.settings.listen
+        if host in {"", "0.0.0.0", "::"}:
+            host = self._settings.machine
+        host = f"[{host}]" if ":" in host else host
+        return f"{scheme}://{host}:{bound.port}"
+
+    async def _register(self) -> None:
+        registry = self._assembly.registry
+        for bound in reversed(self._bound):  # the prism before its stores
+            if isinstance(bound.settings, PrismSettings):
+                await registry.register(self._peer(bound))
+        for bound, holdings in zip(self._bound, self._assembly.holdings, strict=False):
+            await holdings.enroll()
+            await registry.register(self._store_peer(bound, holdings))
+
+    def _peer(self, bound: Bound) -> Peer:
+        settings = bound.settings
+        is_prism = isinstance(settings, PrismSettings)
+        return Peer(
+            kind="prism" if is_prism else "store",
+            name=settings.name,
+            prism=settings.name if isinstance(settings, PrismSettings) else settings.prism,
+            host=settings.listen,
+            port=bound.port,
+            url=self._url(bound),
+            group=self._settings.group,
+            machine=self._settings.machine,
+            version=__version__,
+            created=self._assembly.now(),
+        )
+
+    def _store_peer(self, bound: Bound, holdings: Holdings) -> Peer:
+        volume = holdings.volume
+        return evolve(
+            self._peer(bound),
+            available=volume.usable,
+            capacity=volume.space.capacity,
+            free=volume.space.free,
+            identity=volume.identity,
+        )
+
+    def _listen(self) -> None:
+        assembly = self._assembly
+        rooms: Sequence[Room] = [*assembly.stores, *([assembly.prism] if assembly.prism else [])]
+        for room, bound in zip(rooms, self._bound, strict=True):
+            site = RoomSite(room, idle_timeout=bound.settings.idle_timeout, clock=self._reactor)
+            factory: Any = site
+            if self._tls is not None:
+                factory = TLSMemoryBIOFactory(self._tls, False, site, self._reactor)
+            bound.socket.listen(BACKLOG)
+            self._ports.append(
+                self._reactor.adoptStreamPort(
+                    bound.socket.fileno(), bound.socket.family, factory
+                )
+            )
+            bound.socket.close()
+            self._sites.append(site)
+            _log.info("{name} listens on {url}", name=bound.settings.name, url=self._url(bound))
+
+    async def _forget_expired(self) -> None:
+        now = self._assembly.now()
+        afterlife = int(self._settings.purchase.afterlife * 1000)
+        await self._assembly.desk.prune(now - afterlife)
+        await self._assembly.sessions.prune(now)
+
+    # Stop.
+
+    def stopService(self) -> "Deferred[None]":
+        """Accept nothing more, let what is under way finish for a while, then stop."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._go_down())
+
+    async def _go_down(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+        for port in self._ports:
+            await Deferred.fromCoroutine(stop_port(port))
+        cut = await gatherResults(
+            [Deferred.fromCoroutine(site.drain(DRAIN)) for site in self._sites]
+        )
+        if sum(cut):
+            _log.warn("{n} connections were cut after {s:g} s", n=sum(cut), s=DRAIN)
+        for loop in self._loops:
+            await loop.stop()
+        for peer in self._assembly.registry.peers():
+            if peer.machine == self._settings.machine:
+                await self._assembly.registry.update(evolve(peer, available=False))
+        await self._assembly.database.close()
+        for pool in self._assembly.pools.all():
+            pool.stop()
+        _log.info("Stopped")
+
+
+async def stop_port(port: IListeningPort) -> None:
+    """Accept nothing more on `port`."""
+    stopped = port.stopListening()
+    if stopped is not None:
+        await stopped
+
+
+def bind(settings: PrismSettings | StoreSettings) -> Bound:
+    """A socket bound to where a room is to listen, which does not accept yet; `CannotStart`."""
+    host, port = settings.listen, settings.port
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, proto)
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise CannotStart(
+            f"{settings.name} cannot listen on {host}:{port}: {error.strerror}."
+            " Is another instance running? Else choose another port in the configuration."
+        ) from None
+    return Bound(settings, bound, bound.getsockname()[1])

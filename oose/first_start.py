@@ -1,0 +1,47 @@
+"""What a stranger needs after the first start: a user, and the command for a first upload."""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from oose.accounts import ManagedAccounts
+from oose.secrets_file import write_private
+from oose.web.credentials import Credentials
+
+FIRST_USER = "admin"
+LOGIN_FILE = "login.toml"
+
+
+async def make_first_user(
+    accounts: ManagedAccounts,
+    root: Path,
+    url: str,
+    certificate: Path | None,
+    tools: Credentials,
+    now: int,
+) -> Sequence[str]:
+    """Make a user where there is none, and a profile for the `oose` command; what to print.
+
+    The password goes to a file that only its owner can read, not to a terminal or a log. Without
+    the file the user is not made, so a start that is cut short is made good by the next.
+    """
+    if await accounts.list():
+        return ()
+    password = secrets.token_urlsafe(18)
+    profile = root / LOGIN_FILE
+    lines = [
+        "# Made at the first start, for the `oose` command: oose --profile FILE ...",
+        f'url = "{url}"',
+        f'username = "{FIRST_USER}"',
+        f'password = "{password}"',
+        f'prism_username = "{tools.username}"',
+        f'prism_password = "{tools.password}"',
+    ]
+    if certificate is not None:
+        lines.append(f'ca = "{certificate}"')
+    write_private(profile, "\n".join(lines) + "\n")
+    await accounts.add(FIRST_USER, password, now)
+    return (
+        f"A first user, {FIRST_USER!r}, was made; the password is in {profile}",
+        f"Upload something:  oose --profile {profile} upload FILE",
+    )

@@ -1,0 +1,125 @@
+"""`twistd -n oose`: the one place where everything is put together, and the only reactor import."""
+
+import atexit
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.application.service import IService, IServiceCollection
+from twisted.internet import reactor
+from twisted.logger import ILogObserver
+from twisted.python import usage
+from twisted.python.logfile import LogFile
+
+from oose import log
+from oose.assembly import Assembly
+from oose.engine import CannotStart, Engine
+from oose.peers import PeerClient
+from oose.secrets_file import UnreadableSecrets, load_or_make
+from oose.settings import BadSettings, Settings, read, warnings
+from oose.tls import UnusableCertificate, client_policy, load, self_signed
+
+SECRETS = "secrets.json"
+CERTIFICATE = "self-signed.pem"
+EX_CONFIG = 78  # sysexits.h; systemd's RestartPreventExitStatus= knows it
+
+
+class Options(usage.Options):  # type: ignore[misc]  # Twisted's class is untyped
+    """`twistd [its own options] oose [--config FILE]`."""
+
+    synopsis = "[--config FILE]"
+    longdesc = (
+        "Runs a prism and its stores as the configuration says; without one, one of each on"
+        " loopback with embedded databases below ./data. OOSE_CONFIG names the file where"
+        " --config does not. DEBUG=oose:* in the environment shows what each part does."
+    )
+    optParameters = (("config", "c", None, "The configuration, a Python file"),)
+    settings: Settings
+
+    def postOptions(self) -> None:
+        """Read the configuration: a bad one ends the start before a port is opened."""
+        name = self["config"] or os.environ.get("OOSE_CONFIG")
+        try:
+            self.settings = read(Path(name) if name else None)
+        except BadSettings as error:
+            sys.stderr.write("The configuration is not usable:\n")
+            sys.stderr.writelines(f"  {problem}\n" for problem in error.problems)
+            raise SystemExit(EX_CONFIG) from None
+
+
+class OoseService(Engine):
+    """The engine as twistd's application holds it: its log goes where twistd's would."""
+
+    observer: Any = None
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """See `IService`; twistd asks its application for a log observer before it starts."""
+        super().setServiceParent(parent)
+        if self.observer is not None:
+            parent.setComponent(ILogObserver, self.observer)
+
+
+def makeService(options: Options) -> IService:
+    """What twistd runs."""
+    settings = options.settings
+    debug = os.environ.get("DEBUG", "")
+    log.configure(settings.log, debug)
+    try:
+        service = put_together(settings)
+    except (CannotStart, OSError, UnreadableSecrets, UnusableCertificate) as error:
+        sys.stderr.write(f"Cannot start: {error}\n")
+        raise SystemExit(1) from None
+    twistd = options.parent or {}
+    if not (twistd.get("logger") or twistd.get("syslog")):
+        service.observer = log.observer(settings.log, log_stream(twistd), debug)
+    for warning in warnings(settings):
+        log.part("start").warn("{warning}", warning=warning)
+    return service
+
+
+def put_together(settings: Settings) -> OoseService:
+    """The process's parts; what is made once in a machine's life is made here."""
+    settings.root.mkdir(mode=0o750, parents=True, exist_ok=True)
+    secrets = load_or_make(settings.root / SECRETS)
+    certificate = own_certificate(settings)
+    verify = settings.ssl.verify if settings.ssl is not None else True
+    peers = PeerClient(reactor, client_policy(verify, own=certificate), secrets["store"])
+    pem = settings.ssl.pem if settings.ssl is not None else None
+    tls = None if pem is None else load(certificate or Path(pem))
+    assembly = Assembly(settings, secrets, peers, reactor)
+    return OoseService(assembly, tls, certificate, reactor, fail)
+
+
+def own_certificate(settings: Settings) -> Path | None:
+    """The self-signed certificate, where the configuration asks for one."""
+    if settings.ssl is None or settings.ssl.pem != "auto":
+        return None
+    rooms = (settings.prism, *settings.stores)
+    names = [settings.machine, *(room.listen for room in rooms)]
+    names += [host for room in rooms if room.url and (host := urlsplit(room.url).hostname)]
+    return self_signed(settings.root / CERTIFICATE, names, datetime.now(UTC))
+
+
+def fail() -> None:
+    """End the process with status 1: twistd itself would say that all was well."""
+    atexit.register(exit_failed)
+    if reactor.running:
+        reactor.stop()
+
+
+def exit_failed() -> None:
+    """The very end of a start that failed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def log_stream(twistd: Any) -> Any:
+    """Where twistd would log: its --logfile, `twistd.log` for a daemon, else the terminal."""
+    name = twistd.get("logfile")
+    if name == "-" or (twistd.get("nodaemon") and not name):
+        return sys.stdout
+    return LogFile.fromFullPath(str(Path(name or "twistd.log").absolute()))
