@@ -1,5 +1,5 @@
-"""Installs oose; all metadata is in pyproject.toml, this only adds the twistd plugin."""
+"""Installs oose with its twistd plugin; all metadata is in pyproject.toml."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-setup(packages=["twisted.plugins"], package_data={"twisted": ["plugins/oose_plugin.py"]})
+setup(packages=[*find_packages(include=["oose", "oose.*"]), "twisted.plugins"])

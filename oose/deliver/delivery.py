@@ -103,9 +103,7 @@ class Deliveries:
             self.sent += request.sentLength
             file.close()
 
-    async def _send_file(
-        self, request: IntakeRequest, outgoing: Outgoing, file: OpenFile
-    ) -> bool:
+    async def _send_file(self, request: IntakeRequest, outgoing: Outgoing, file: OpenFile) -> bool:
         spans = self._spans(request, outgoing.etag, file.size)
         headers = outgoing.headers()
         parts: Sequence[bytes | Span] = [Span(0, file.size)]
@@ -155,5 +153,3 @@ class Deliveries:
     def _sender(self, request: Any, file: OpenFile) -> Sender:
         kind = ReadAheadSender if request.isSecure() else KernelSender
         return kind(request, file, self._clock, self._patience)
-
-

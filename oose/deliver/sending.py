@@ -23,9 +23,7 @@ READ = 256 * 1024  # with 1 MiB TLS is half as fast
 class Sender:
     """Sends spans of `file` as (part of) the answer to `request`."""
 
-    def __init__(
-        self, request: Any, file: OpenFile, clock: IReactorTime, patience: float
-    ) -> None:
+    def __init__(self, request: Any, file: OpenFile, clock: IReactorTime, patience: float) -> None:
         self._request = request
         self._file = file
         self._clock = clock

@@ -51,7 +51,7 @@ class IntakeChannel(HTTPChannel):  # type: ignore[misc]  # Twisted's class is un
 
     def resume_intake(self) -> None:
         """Read on."""
-        self.setTimeout(self.timeOut)
+        self.setTimeout(self.site.timeOut)
         self.transport.resumeProducing()
 
     def widen(self, size: int = RECEIVE_BYTES) -> None:
@@ -117,7 +117,7 @@ class IntakeChannel(HTTPChannel):  # type: ignore[misc]  # Twisted's class is un
         if request is None or request.startedWriting:
             super().timeoutConnection()
         else:
-            request.fail(TooSlow(f"Nothing was received for {self.timeOut:g} seconds"))
+            request.fail(TooSlow(f"Nothing was received for {self.site.timeOut:g} seconds"))
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """See `Protocol.connectionLost`."""
@@ -129,4 +129,5 @@ class IntakeChannel(HTTPChannel):  # type: ignore[misc]  # Twisted's class is un
     def requestDone(self, request: Request) -> None:
         """See `HTTPChannel`: the answer is complete and another request may come."""
         self.widen(USUAL_RECEIVE_BYTES)
+        self._savedTimeOut = self.site.timeOut  # also where intake was paused when the body ended
         super().requestDone(request)

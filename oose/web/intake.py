@@ -24,7 +24,8 @@ from oose.web.channel import IntakeChannel
 from oose.web.routing import Access, Body, Match, Result, Routes
 
 _log = part("http")
-_ids: Iterator[str] = (f"{secrets.token_hex(3)}-{n:x}" for n in itertools.count(1))
+_PROCESS = secrets.token_hex(3)
+_ids: Iterator[str] = (f"{_PROCESS}-{n:x}" for n in itertools.count(1))
 
 
 class Room(Protocol):

@@ -117,12 +117,11 @@ class Routes:
     def _match_pattern(self, method: bytes, path: bytes) -> Match:
         try:
             text = unquote_to_bytes(path).decode("utf-8")
-            name = method.decode("ascii")
         except UnicodeDecodeError:
             raise BadInput("The path is not UTF-8") from None
         adapter: MapAdapter = self.app.url_map.bind("")
         try:
-            endpoint, parameters = adapter.match(text, name)
+            endpoint, parameters = adapter.match(text, method.decode("ascii"))
         except MethodNotAllowed as error:
             raise wrong_method(text, error.valid_methods or ()) from None
         except NoSuchPath:

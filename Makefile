@@ -1,0 +1,53 @@
+# make run    set up what is missing, then run oose in the foreground
+# make test   set up what is missing, then lint, types and all tests
+# make bench  the measurements that docs and decisions quote
+# Each may be run again at any time; what is there already is left alone.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMPS := .build
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test bench lint format clean
+
+run: $(STAMPS)/run
+	@echo "Starting oose with config/local.py; stop it with Ctrl-C"
+	@$(VENV)/bin/twistd -n --pidfile= oose --config config/local.py
+
+test: $(STAMPS)/test $(STAMPS)/npm
+	@sh install/test.sh
+
+bench: $(STAMPS)/test
+	@$(PYTHON) -m benchmarks
+
+lint: $(STAMPS)/test
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+
+format: $(STAMPS)/test
+	@$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .
+
+$(PYTHON): install/packages.sh
+	@echo "Making the virtual environment $(VENV)"
+	@sh install/packages.sh python3-venv
+	@python3 -m venv $(VENV)
+	@touch $(PYTHON)
+
+$(STAMPS)/run: $(PYTHON) requirements.lock pyproject.toml setup.py
+	@echo "Installing oose and what it needs into $(VENV)"
+	@$(PYTHON) -m pip install --quiet --requirement requirements.lock
+	@$(PYTHON) -m pip install --quiet --no-deps --editable . --config-settings editable_mode=compat
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/test: $(STAMPS)/run requirements-dev.lock
+	@echo "Installing what the tests need"
+	@$(PYTHON) -m pip install --quiet --requirement requirements-dev.lock
+	@sh install/packages.sh nginx-light curl openssl util-linux
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/npm: tests/conformance/package-lock.json
+	@echo "Installing the Node.js client for the conformance run"
+	@cd tests/conformance && npm ci --silent --no-audit --no-fund
+	@mkdir -p $(STAMPS) && touch $@
+
+clean:
+	rm -rf $(VENV) $(STAMPS) tests/conformance/node_modules
