@@ -1,8 +1,7 @@
 """Importing content from web servers: what may be asked, of whom, and how the bytes come in.
 
-`oose.retrieve.source` checks what a client asks for, `oose.retrieve.public_address` judges
-addresses, `oose.retrieve.line` connects to exactly the addresses that were judged, and
-`oose.retrieve.retriever` puts them together.
+`source` checks what a client asks for, `public_address` judges addresses, `retriever` asks and
+follows redirects, `body` lets a receiver hold back a fast server.
 """
 
 from oose.retrieve.retriever import Head, Limits, Receiver, Retriever

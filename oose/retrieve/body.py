@@ -10,7 +10,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IResponse
 
-from oose.retrieve.line import Line
+from oose.line import Line
 
 OnPressure = Callable[[Callable[[], None], Callable[[], None]], None]
 

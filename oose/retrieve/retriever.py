@@ -3,7 +3,7 @@
 Twisted's own agent is used without treq: treq would ask for compressed answers, and unpack them.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn, Protocol, TypeVar
 from urllib.parse import urljoin
 
@@ -13,10 +13,8 @@ from twisted.internet.interfaces import (
     IReactorPluggableNameResolver,
     IReactorTCP,
     IReactorTime,
-    IStreamClientEndpoint,
 )
 from twisted.web.client import (
-    URI,
     Agent,
     BrowserLikePolicyForHTTPS,
     HostnameCachingHTTPSPolicy,
@@ -25,17 +23,16 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import (
     UNKNOWN_LENGTH,
     IAgent,
-    IAgentEndpointFactory,
     IPolicyForHTTPS,
     IResponse,
 )
-from zope.interface import implementer
 
 from oose import __version__
-from oose.errors import BadInput, SourceFailed, SourceTooSlow, TooLarge
+from oose.errors import BadInput, NotAllowed, SourceFailed, SourceTooSlow, TooLarge
+from oose.line import Line, LineEndpoint, Resolve, resolve_by
+from oose.line_failure import FAILURES, in_words
 from oose.retrieve.body import deliver
-from oose.retrieve.failure import FAILURES, explain
-from oose.retrieve.line import JudgedEndpoint, Line, Resolve, resolve_by
+from oose.retrieve.public_address import is_public
 from oose.retrieve.source import Source, Url, parse_url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -131,8 +128,9 @@ class Retriever:
         )
 
     async def _ask(self, source: Source, line: Line) -> IResponse:
+        endpoints = LineEndpoint(self._reactor, line, self._judged, self._policy)
         agent: IAgent = Agent.usingEndpointFactory(  # type: ignore[no-untyped-call]
-            self._reactor, _Endpoints(self._endpoint, line)
+            self._reactor, endpoints
         )
         headers = Headers({"User-Agent": [f"OOSE/{__version__}"]})
         for name, text in source.headers:
@@ -141,19 +139,21 @@ class Retriever:
         try:
             return await agent.request(b"GET", source.url.text.encode("ascii"), headers)
         except FAILURES as error:
-            raise explain(error, source.url.host) from error
+            raise SourceFailed(in_words(error, source.url.host)) from error
 
-    def _endpoint(self, uri: URI, line: Line) -> IStreamClientEndpoint:
-        secure = uri.scheme == b"https"
-        return JudgedEndpoint(
-            self._reactor,
-            self._resolve,
-            uri.host.decode("ascii"),
-            uri.port,
-            line,
-            allow_private=self._limits.allow_private,
-            tls=self._policy.creatorForNetloc(uri.host, uri.port) if secure else None,
-        )
+    async def _judged(self, host: str) -> Sequence[str]:
+        """A host's addresses, once all of them are known to be public.
+
+        What is connected to is one of these, so that another answer of the name server a moment
+        later ("DNS rebinding") changes nothing.
+        """
+        addresses = await self._resolve(host)
+        if not self._limits.allow_private and not all(map(is_public, addresses)):
+            raise NotAllowed(
+                f"{host} is not a host on the public internet: importing from it "
+                "must be allowed by retrieve.allow_private in the configuration"
+            )
+        return addresses
 
     async def _take(self, source: Source, response: IResponse, line: Line, begin: Begin[R]) -> R:
         _check_usable(response)
@@ -172,24 +172,13 @@ class Retriever:
         try:
             await deliver(response, feed, receiver.on_pressure, line)
         except FAILURES as error:
-            raise explain(error, source.url.host, begun=True) from error
+            raise SourceFailed(in_words(error, source.url.host, begun=True)) from error
         return receiver
 
     def _check_size(self, size: int) -> None:
         limit = self._limits.max_size
         if limit is not None and size > limit:
             raise TooLarge(f"The source's file is larger than {limit} bytes, the most allowed")
-
-
-@implementer(IAgentEndpointFactory)
-@frozen
-class _Endpoints:
-    make: Callable[[URI, Line], IStreamClientEndpoint]
-    line: Line
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """See `IAgentEndpointFactory`."""
-        return self.make(uri, self.line)
 
 
 def _check_usable(response: IResponse) -> None:
