@@ -50,9 +50,7 @@ class Documents(Protocol):
         """The documents that exist among `ids`, by id."""
         ...
 
-    async def range(
-        self, start: str, end: str, *, limit: int | None = None
-    ) -> Sequence[Document]:
+    async def range(self, start: str, end: str, *, limit: int | None = None) -> Sequence[Document]:
         """Documents with `start <= id <= end` in raw byte order of UTF-8, at most `limit`."""
         ...
 

@@ -1,0 +1,131 @@
+"""Failed logins, counted so that guessing is slow from one address, and from many.
+
+Each counter is a leaky bucket: failures fill it, time empties it, and a full one refuses. Buckets
+that have emptied are forgotten; how many are kept is bounded, and an attacker who floods with
+invented names meets the bucket of their own address first.
+"""
+
+from collections import OrderedDict
+from ipaddress import IPv6Address, ip_address
+
+from attrs import define, frozen
+
+from oose.errors import TooManyAttempts
+
+HOUR = 3_600_000  # ms
+MOST = 50_000  # buckets of a kind
+KNOWN_GOOD = 10_000
+
+
+@frozen
+class Limit:
+    """So many failures at once, and then one more every `leak` (ms)."""
+
+    failures: int
+    leak: int
+
+
+PAIR = Limit(5, HOUR // 6)  # one user from one address
+ADDRESS = Limit(20, HOUR // 12)  # any users from one address
+USER = Limit(50, HOUR // 6)  # one user from any addresses
+
+
+@define
+class _Bucket:
+    level: float
+    seen: int
+
+
+class _Buckets:
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def wait(self, key: str, now: int) -> int:
+        """The ms until another attempt is allowed; 0 when it is now."""
+        return max(0, int((self._level(key, now) + 1 - self._limit.failures) * self._limit.leak))
+
+    def add(self, key: str, now: int) -> None:
+        self._buckets[key] = _Bucket(self._level(key, now) + 1, now)
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > MOST:
+            self._buckets.popitem(last=False)
+
+    def empty(self, key: str) -> None:
+        self._buckets.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def _level(self, key: str, now: int) -> float:
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            return 0
+        level = bucket.level - (now - bucket.seen) / self._limit.leak
+        if level > 0:
+            return level
+        del self._buckets[key]
+        return 0
+
+
+class LoginAttempts:
+    """Times are ms. Sessions that exist are never touched by any of this."""
+
+    def __init__(self) -> None:
+        self._pairs = _Buckets(PAIR)
+        self._addresses = _Buckets(ADDRESS)
+        self._users = _Buckets(USER)
+        self._good: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def check(self, username: str, address: str, now: int) -> None:
+        """`TooManyAttempts` unless another attempt is allowed now.
+
+        What others guess does not lock a user out at an address where they have logged in before.
+        """
+        net = network(address)
+        waits = [self._pairs.wait(_pair(username, net), now), self._addresses.wait(net, now)]
+        if (username, net) not in self._good:
+            waits.append(self._users.wait(username, now))
+        if max(waits):
+            seconds = max(waits) // 1000 + 1
+            raise TooManyAttempts(
+                f"Too many failed logins; try again in {seconds} seconds", retry_after=seconds
+            )
+
+    def failed(self, username: str, address: str, now: int) -> None:
+        """Note a failure; names that do not exist count like those that do."""
+        net = network(address)
+        self._pairs.add(_pair(username, net), now)
+        self._addresses.add(net, now)
+        if (username, net) not in self._good:
+            self._users.add(username, now)
+
+    def succeeded(self, username: str, address: str, now: int) -> None:
+        """Note a success: this user is known to come from there."""
+        net = network(address)
+        self._pairs.empty(_pair(username, net))
+        self._good[username, net] = None
+        self._good.move_to_end((username, net))
+        if len(self._good) > KNOWN_GOOD:
+            self._good.popitem(last=False)
+
+    def size(self) -> int:
+        """How much is remembered."""
+        return len(self._pairs) + len(self._addresses) + len(self._users) + len(self._good)
+
+
+def network(address: str) -> str:
+    """What counts as one address: an IPv4 address, or the /64 that one IPv6 customer has."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(IPv6Address(int(parsed) >> 64 << 64))
+    return str(parsed)
+
+
+def _pair(username: str, net: str) -> str:
+    return f"{net} {username}"

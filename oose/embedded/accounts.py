@@ -1,0 +1,94 @@
+"""User accounts in the embedded database; see `oose.accounts`."""
+
+import re
+import sqlite3
+from collections.abc import Sequence
+
+from oose.accounts import Account
+from oose.embedded.database import EmbeddedDatabase
+from oose.errors import BadInput, Conflict, NotFound
+from oose.passwords import Passwords
+
+_NAME = re.compile(r"[A-Za-z0-9_.@+][A-Za-z0-9_.@+-]{0,63}")
+SHORTEST, LONGEST = 8, 1024
+
+
+class EmbeddedAccounts:
+    """Meets `ManagedAccounts`."""
+
+    def __init__(self, database: EmbeddedDatabase, passwords: Passwords) -> None:
+        self._database = database
+        self._passwords = passwords
+
+    async def verify(self, username: str, password: str) -> bool:
+        """See `Accounts.verify`."""
+        row = await self._database.read(
+            lambda c: c.execute(
+                "SELECT password FROM accounts WHERE username = ? AND enabled", (username,)
+            ).fetchone()
+        )
+        return await self._passwords.verify(row[0] if row is not None else None, password)
+
+    async def add(self, username: str, password: str, now: int) -> None:
+        """See `ManagedAccounts.add`."""
+        check_username(username)
+        check_password(password)
+        hashed = await self._passwords.hash(password)
+
+        def insert(connection: sqlite3.Connection) -> None:
+            try:
+                connection.execute(
+                    "INSERT INTO accounts VALUES (?, ?, 1, ?)", (username, hashed, now)
+                )
+            except sqlite3.IntegrityError:
+                raise Conflict(f"There is a user {username!r} already") from None
+
+        await self._database.write(insert)
+
+    async def list(self) -> Sequence[Account]:
+        """See `ManagedAccounts.list`."""
+        rows = await self._database.read(
+            lambda c: c.execute(
+                "SELECT username, enabled, created FROM accounts ORDER BY username"
+            ).fetchall()
+        )
+        return [Account(name, bool(enabled), created) for name, enabled, created in rows]
+
+    async def set_password(self, username: str, password: str) -> None:
+        """See `ManagedAccounts.set_password`."""
+        check_password(password)
+        hashed = await self._passwords.hash(password)
+        await self._change("UPDATE accounts SET password = ? WHERE username = ?", hashed, username)
+
+    async def set_enabled(self, username: str, *, enabled: bool) -> None:
+        """See `ManagedAccounts.set_enabled`."""
+        await self._change("UPDATE accounts SET enabled = ? WHERE username = ?", enabled, username)
+
+    async def remove(self, username: str) -> None:
+        """See `ManagedAccounts.remove`."""
+        await self._change("DELETE FROM accounts WHERE username = ?", username)
+
+    async def _change(self, statement: str, *values: str | bool) -> None:
+        """Change one account and end its sessions."""
+        username = values[-1]
+
+        def change(connection: sqlite3.Connection) -> None:
+            if connection.execute(statement, values).rowcount == 0:
+                raise NotFound(f"There is no user {username!r}")
+            connection.execute("DELETE FROM sessions WHERE username = ?", (username,))
+
+        await self._database.write(change)
+
+
+def check_username(username: str) -> None:
+    """`BadInput` for a name that no user may have."""
+    if not _NAME.fullmatch(username):
+        raise BadInput(
+            "A user's name has 1 to 64 letters, digits and . _ - @ +, and does not begin with -"
+        )
+
+
+def check_password(password: str) -> None:
+    """`BadInput` for a password that is too short or too long."""
+    if len(password) < SHORTEST or len(password.encode("utf-8", "replace")) > LONGEST:
+        raise BadInput(f"A password has at least {SHORTEST} characters and at most {LONGEST} bytes")

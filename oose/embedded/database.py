@@ -1,0 +1,172 @@
+"""One SQLite file, its reads and writes gathered into batches.
+
+Writes that arrive while a transaction is being made durable wait, and then share the next one:
+what would cost a sync of the disk each costs one together. Each has its own savepoint, so one that
+fails undoes only itself, and none is answered before all of the transaction is durable.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from oose.embedded.schema import upgrade
+from oose.errors import Unavailable
+from oose.pool import Pool
+
+T = TypeVar("T")
+Call = Callable[[sqlite3.Connection], T]
+BUSY = 5.0  # seconds to wait for the `oose user` command, which opens the same file
+
+
+@define(eq=False)
+class _Job(Generic[T]):
+    call: Call[T]
+    answer: Deferred[T] = field(factory=Deferred)
+    result: T | None = None
+    failure: Failure | None = None
+
+    def tell(self) -> None:
+        if self.answer.called:  # its caller was cancelled
+            return
+        if self.failure is not None:
+            self.answer.errback(self.failure)
+        else:
+            self.answer.callback(self.result)  # type: ignore[arg-type]
+
+
+class _Batcher:
+    """Hands everything that waits to one call in a pool, one call at a time."""
+
+    def __init__(self, pool: Pool, work: Callable[[Sequence[_Job[Any]]], None]) -> None:
+        self._pool = pool
+        self._work = work
+        self._waiting: list[_Job[Any]] = []
+        self._busy = False
+
+    async def run(self, call: Call[T]) -> T:
+        job: _Job[T] = _Job(call)
+        self._waiting.append(job)
+        if not self._busy:
+            self._busy = True
+            Deferred.fromCoroutine(self._run_all())
+        return await job.answer
+
+    async def _run_all(self) -> None:
+        try:
+            while self._waiting:
+                jobs, self._waiting = self._waiting, []
+                try:
+                    await self._pool.run(self._work, jobs)
+                except Exception as error:
+                    failure = Failure(_explained(error))
+                    for job in jobs:
+                        job.failure = failure
+                for job in jobs:
+                    job.tell()
+        finally:
+            self._busy = False
+
+
+class EmbeddedDatabase:
+    """The file at `path`; `writer` has one thread, `readers` any number."""
+
+    def __init__(self, path: Path, *, writer: Pool, readers: Pool) -> None:
+        self.path = path
+        self._writer_pool = writer
+        self._readers_pool = readers
+        self._writes = _Batcher(writer, self._write_batch)
+        self._reads = _Batcher(readers, self._read_batch)
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Make the file where there is none, bring an older one up to date; `Unavailable`."""
+        await self._writer_pool.run(self._open)
+
+    async def close(self) -> None:
+        """Let go of the file, when what was asked for before is done."""
+        await self._writer_pool.run(self._close)
+
+    async def write(self, call: Call[T]) -> T:
+        """Run `call` within a transaction; its result once that is durable."""
+        return await self._writes.run(call)
+
+    async def read(self, call: Call[T]) -> T:
+        """Run `call`, which only reads."""
+        return await self._reads.run(call)
+
+    # In the pools.
+
+    def _open(self) -> None:
+        try:
+            self.path.touch(mode=0o600)
+            self._writer = self._connect()
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            upgrade(self._writer, self.path)
+            self._reader = self._connect()
+            self._reader.execute("PRAGMA query_only = ON")
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable(f"{self.path} cannot be used as a database: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        # One thread at a time uses a connection: each batcher waits for its last call.
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous = FULL")  # what was answered survives a power cut
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _close(self) -> None:
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = None
+
+    def _write_batch(self, jobs: Sequence[_Job[Any]]) -> None:
+        connection = self._opened(self._writer)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                connection.execute("SAVEPOINT job")
+                _do(job, connection)
+                if job.failure is not None:
+                    connection.execute("ROLLBACK TO job")
+                connection.execute("RELEASE job")
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _read_batch(self, jobs: Sequence[_Job[Any]]) -> None:
+        connection = self._opened(self._reader)
+        for job in jobs:
+            _do(job, connection)
+
+    def _opened(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
+        if connection is None:
+            raise Unavailable("The database is closed")
+        return connection
+
+
+def _do(job: _Job[Any], connection: sqlite3.Connection) -> None:
+    try:
+        job.result = job.call(connection)
+    except Exception as error:
+        job.failure = Failure(_explained(error))
+
+
+def _explained(error: Exception) -> Exception:
+    """An error of the database as one that a client can be told; others as they are."""
+    if not isinstance(error, sqlite3.Error):
+        return error
+    explained = Unavailable(f"The database failed: {error}", retry_after=5)
+    explained.__cause__ = error
+    return explained
