@@ -175,9 +175,7 @@ class Engine(Service):
                 factory = TLSMemoryBIOFactory(self._tls, False, site, self._reactor)
             bound.socket.listen(BACKLOG)
             self._ports.append(
-                self._reactor.adoptStreamPort(
-                    bound.socket.fileno(), bound.socket.family, factory
-                )
+                self._reactor.adoptStreamPort(bound.socket.fileno(), bound.socket.family, factory)
             )
             bound.socket.close()
             self._sites.append(site)

@@ -70,14 +70,14 @@ class Existence:
             found[content_hash] = await answer
         return found
 
-    async def answer(
-        self, asked: str | Sequence[str], *, fresh: bool = False
-    ) -> Mapping[str, Any]:
+    async def answer(self, asked: str | Sequence[str], *, fresh: bool = False) -> Mapping[str, Any]:
         """The existence record of one hash, or those of many by hash."""
         if isinstance(asked, str):
             return self.describe(asked, await self.records(asked, fresh=fresh))
         found = await self.records_of(asked, fresh=fresh)
-        return {content_hash: self.describe(content_hash, found[content_hash]) for content_hash in asked}
+        return {
+            content_hash: self.describe(content_hash, found[content_hash]) for content_hash in asked
+        }
 
     async def insist(
         self, asked: str | Sequence[str], tries: int, seconds: float

@@ -19,9 +19,7 @@ FRESH = 60.0  # seconds after which the room on a disk is written down again
 class Heartbeat:
     """Looks after the disks of `stores`, once a `beat`."""
 
-    def __init__(
-        self, stores: Sequence[Holdings], registry: Registry, clock: IReactorTime
-    ) -> None:
+    def __init__(self, stores: Sequence[Holdings], registry: Registry, clock: IReactorTime) -> None:
         self._stores = stores
         self._registry = registry
         self._clock = clock

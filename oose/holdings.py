@@ -160,7 +160,9 @@ class Holdings:
         }
         await self._forget(content_hash)
         await self.volume.set_aside(found.relative_path, content_hash, json.dumps(why))
-        _log.error("{hash} on {place} is corrupt: in quarantine", hash=content_hash, place=self.place)
+        _log.error(
+            "{hash} on {place} is corrupt: in quarantine", hash=content_hash, place=self.place
+        )
         return "corrupt"
 
     async def remove(self, content_hash: str) -> None:
@@ -176,7 +178,9 @@ class Holdings:
             for offset in range(0, file.size, PIECE):
                 await self.volume.pool.run(_hash_piece, digest, file.descriptor, offset)
         except OSError as error:
-            raise Unavailable(f"The disk of {self.place} could not be read: {error.strerror}") from error
+            raise Unavailable(
+                f"The disk of {self.place} could not be read: {error.strerror}"
+            ) from error
         finally:
             file.close()
         return Digest(digest.hexdigest(), file.size)
@@ -209,5 +213,3 @@ def _hash_piece(digest: "hashlib._Hash", descriptor: int, offset: int) -> None:
             return
         digest.update(data)
         offset += len(data)
-
-

@@ -45,5 +45,3 @@ class Loop:
 
     def _failed(self, failure: Failure) -> None:
         _log.failure("{name} failed; the next round comes all the same", failure, name=self._name)
-
-

@@ -166,9 +166,7 @@ class Prism:
         if not existence.counting(await existence.records(content_hash)):
             raise NotFound(f"{content_hash} was not found")
         desk = self._parts.desk
-        return as_answer(
-            await desk.sell(content_hash, ext, referrers, life, self.lobby.now())
-        )
+        return as_answer(await desk.sell(content_hash, ext, referrers, life, self.lobby.now()))
 
     @routes.at("/content/purchase/remove", "POST", access=Access.SESSION, body=json_body)
     async def remove_purchase(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:

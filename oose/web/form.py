@@ -100,14 +100,14 @@ class Form:
                 else:
                     self._data(event)
         except MultipartError as error:
-            raise broken(error) from error
+            if not self._is_complete():
+                raise broken(error) from error
+            # What follows the last boundary is to be ignored (RFC 2046 section 5.1.1).
 
     async def finish(self) -> None:
         """See `Body.finish`: without this a truncated form would pass for an empty one."""
-        try:
-            self._parser.close()
-        except MultipartError as error:
-            raise broken(error) from error
+        if not self._is_complete():
+            raise BadInput("The form is cut short: its last boundary is missing")
         if not self.files:
             raise BadInput("The form has no file")
 
@@ -115,6 +115,13 @@ class Form:
         """See `Body.abandon`."""
         for part in self.files:
             await part.taker.abandon()
+
+    def _is_complete(self) -> bool:
+        try:
+            self._parser.close()
+        except MultipartError:
+            return False
+        return True
 
     # Part by part.
 
@@ -202,4 +209,4 @@ def broken(error: MultipartError) -> OoseError:
     """What the parser found, for the client."""
     if isinstance(error, ParserLimitReached):
         return TooLarge(f"The form is over a limit: {error}")
-    return BadInput(f"The form is broken or cut short: {error}")
+    return BadInput(f"The form is broken: {error}")
