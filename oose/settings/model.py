@@ -1,0 +1,153 @@
+"""What a configuration holds. Durations are seconds, sizes bytes, paths absolute."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from attrs import frozen
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+ACCEL_PREFIX = "/oose-internal"  # what nginx's configuration in the documents calls it
+
+
+class BadSettings(Exception):
+    """The configuration cannot be used; `problems` names every reason, one a line."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@frozen
+class Tls:
+    """`ssl`: what we show (`pem`: a file, `auto` or None), and how we verify peers."""
+
+    pem: str | None = None
+    verify: str | bool = True
+
+
+@frozen
+class PrismSettings:
+    """`prism`."""
+
+    enabled: bool = False
+    name: str = "prism1"
+    listen: str = "127.0.0.1"
+    port: int = 5971
+    url: str | None = None
+    username: str | None = None
+    password: str | None = None
+    workers: int = 1
+    deny_static_types: frozenset[str] = frozenset()
+    exists_cache_life: float = 30.0
+    purchase_cache_life: float = 30.0
+    trusted_proxies: Networks = ()
+    max_upload: int | None = None
+    idle_timeout: float = 60.0
+
+
+@frozen
+class StoreSettings:
+    """One of `store`: a disk. `accel_redirect` is the prefix of nginx's internal location."""
+
+    root: Path
+    name: str = "store1"
+    prism: str = "prism1"
+    listen: str = "127.0.0.1"
+    port: int = 5972
+    url: str | None = None
+    username: str | None = None
+    password: str | None = None
+    workers: int = 1
+    accel_redirect: str | None = None
+    min_free: int = 1_000_000_000
+    trusted_proxies: Networks = ()
+    max_upload: int | None = None
+    idle_timeout: float = 60.0
+
+
+@frozen
+class HeartbeatSettings:
+    """`heartbeat`; `enabled` None means: in a cluster."""
+
+    enabled: bool | None = None
+    start_delay: float = 60.0
+    frequency: float = 5.0
+    retries: int = 8
+    concurrency: int = 8
+    ping_response_timeout: float = 2.0
+    vote_life: float = 60.0
+    vote_prune_frequency: float = 60.0
+
+
+@frozen
+class InventorySettings:
+    """`inventory`; `verify_frequency` None means never."""
+
+    frequency: float = 6 * 3600.0
+    driver: str = "auto"
+    verify_frequency: float | None = None
+
+
+@frozen
+class PurchaseSettings:
+    """`purchase`."""
+
+    life: float = 7200.0
+    afterlife: float = 7200.0
+
+
+@frozen
+class CloneSettings:
+    """`clones`."""
+
+    minimum: int = 2
+    maximum: int = 8
+
+
+@frozen
+class SessionSettings:
+    """`session`."""
+
+    life: float = 30 * 86400.0
+
+
+@frozen
+class RetrieveSettings:
+    """`retrieve`; `max_size` None means as much as the disks take."""
+
+    allow_private: bool = False
+    timeout: float = 600.0
+    max_size: int | None = None
+    max_redirects: int = 5
+
+
+@frozen
+class LogSettings:
+    """`log`."""
+
+    format: str = "text"
+    level: str = "info"
+
+
+@frozen
+class Settings:
+    """A whole configuration; `path` is the file it came from, None for the defaults."""
+
+    path: Path | None
+    root: Path
+    machine: str
+    prism: PrismSettings
+    stores: tuple[StoreSettings, ...]
+    domain: str | None = None
+    group: str = "localgroup"
+    default_hash_type: str = "sha1"
+    insecure: bool = False
+    ssl: Tls | None = None
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    inventory: InventorySettings = InventorySettings()
+    purchase: PurchaseSettings = PurchaseSettings()
+    clones: CloneSettings = CloneSettings()
+    session: SessionSettings = SessionSettings()
+    retrieve: RetrieveSettings = RetrieveSettings()
+    log: LogSettings = LogSettings()

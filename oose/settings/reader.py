@@ -1,0 +1,340 @@
+"""Read a configuration file: all problems at once, before anything is made or opened."""
+
+import socket
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from oose.address import HASH_TYPES
+from oose.settings import kinds
+from oose.settings.model import (
+    BadSettings,
+    CloneSettings,
+    HeartbeatSettings,
+    InventorySettings,
+    LogSettings,
+    PrismSettings,
+    PurchaseSettings,
+    RetrieveSettings,
+    SessionSettings,
+    Settings,
+    StoreSettings,
+    Tls,
+)
+from oose.settings.section import Section, is_mapping, shown
+from oose.settings.warnings import exposures, rooms_of
+
+DEFAULTS: Mapping[str, Any] = {"prism": {"enabled": True}, "store": {"enabled": True}}
+CLUSTER = "a cluster is not supported by this version yet; without it the embedded database serves"
+port = kinds.whole(0, 65535)
+workers = kinds.whole(1, 64)
+
+
+def read(path: Path | None) -> Settings:
+    """The configuration in the file `path`, or the one of a single machine; `BadSettings`.
+
+    The file is Python and is run: keep it as safe as the program itself.
+    """
+    if path is None:
+        return check(DEFAULTS, None)
+    path = path.absolute()
+    return check(run(path), path)
+
+
+def run(path: Path) -> Mapping[str, Any]:
+    """The top-level names of a Python file, without what it imports and its private ones."""
+    names: dict[str, Any] = {"__file__": str(path), "__name__": "oose_configuration"}
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), names)  # noqa: S102  # it is the format
+    except OSError as error:
+        raise BadSettings([f"{path}: cannot be read: {error.strerror}"]) from None
+    except Exception as error:  # a configuration may raise anything
+        raise BadSettings(
+            [f"{path}: {where(error, path)}{type(error).__name__}: {error}"]
+        ) from None
+    return {
+        name: value
+        for name, value in names.items()
+        if not name.startswith("_")
+        and not isinstance(value, ModuleType | type)
+        and not is_code(value)
+    }
+
+
+def is_code(value: object) -> bool:
+    """Whether `value` is a function that the file defined or imported for its own use."""
+    return callable(value)
+
+
+def where(error: Exception, path: Path) -> str:
+    """The line of the configuration that failed."""
+    lines = [
+        each.lineno
+        for each in traceback.extract_tb(error.__traceback__)
+        if each.filename == str(path)
+    ]
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    return f"line {line}: " if line else ""
+
+
+def check(names: Mapping[str, Any], path: Path | None) -> Settings:
+    """The configuration that `names` make; `BadSettings` with every problem."""
+    problems: list[str] = []
+    top = Section("", names, problems)
+    root = take_path(top, "root", Path("data"))
+    tls = take_tls(top)
+    prism = take_prism(top.section("prism"))
+    stores = take_stores(top, names.get("store"), root, prism.name, problems)
+    if not problems:
+        problems.extend(conflicts(prism, stores))
+    insecure = top.take("insecure", kinds.flag, False)
+    has_tls = tls is not None and tls.pem is not None
+    if not insecure:
+        dangers = exposures(rooms_of(prism, stores), tls=has_tls)
+        problems.extend(f"{name}: {what}; insecure = True allows it" for name, what in dangers)
+    for cluster in ("couchdb", "redis"):
+        if top.take(cluster, lambda value: value, None) is not None:
+            top.wrong(cluster, CLUSTER)
+    settings = Settings(
+        path=path,
+        root=root,
+        machine=top.take("machine", kinds.text, socket.gethostname()),
+        prism=prism,
+        stores=stores,
+        domain=top.take("domain", kinds.optional(kinds.domain), None),
+        group=top.take("group", kinds.text, "localgroup"),
+        default_hash_type=top.take("default_hash_type", kinds.choice(*HASH_TYPES), "sha1"),
+        insecure=insecure,
+        ssl=tls,
+        heartbeat=take_heartbeat(top.section("heartbeat")),
+        inventory=take_inventory(top.section("inventory")),
+        purchase=take_purchase(top.section("purchase")),
+        clones=take_clones(top.section("clones")),
+        session=take_session(top.section("session")),
+        retrieve=take_retrieve(top.section("retrieve")),
+        log=take_log(top.section("log")),
+    )
+    top.close()
+    if problems:
+        raise BadSettings([f"{path}: {each}" if path else each for each in problems])
+    return settings
+
+
+def take_path(section: Section, key: str, default: Path) -> Path:
+    """A folder or file, absolute; relative ones count from the working directory."""
+    return Path(section.take(key, kinds.text, str(default))).absolute()
+
+
+def take_tls(top: Section) -> Tls | None:
+    """`ssl`."""
+    section = top.section("ssl")
+    pem = section.take("pem", kinds.optional(kinds.text), None)
+    if pem is not None and pem != "auto":
+        pem = str(Path(pem).absolute())
+        if not Path(pem).is_file():
+            section.wrong("pem", f"there is no file {pem}")
+    verify = section.take("verify", kinds.verify, True)
+    if isinstance(verify, str) and not Path(verify).is_file():
+        section.wrong("verify", f"there is no file {verify}")
+    section.close()
+    return Tls(pem, verify) if pem is not None or verify is not True else None
+
+
+def take_prism(section: Section) -> PrismSettings:
+    """`prism`."""
+    default = PrismSettings()
+    take = section.take
+    settings = PrismSettings(
+        enabled=take("enabled", kinds.flag, default.enabled),
+        name=take("name", kinds.label, default.name),
+        listen=take("listen", kinds.host, default.listen),
+        port=take("port", port, default.port),
+        url=take("url", kinds.optional(kinds.url), default.url),
+        username=take("username", kinds.optional(kinds.username), None),
+        password=take("password", kinds.optional(kinds.text), None),
+        workers=take("workers", workers, default.workers),
+        deny_static_types=take("deny_static_types", kinds.extensions, default.deny_static_types),
+        exists_cache_life=take("exists_cache_life", kinds.duration, default.exists_cache_life),
+        purchase_cache_life=take(
+            "purchase_cache_life", kinds.duration, default.purchase_cache_life
+        ),
+        trusted_proxies=take("trusted_proxies", kinds.networks, default.trusted_proxies),
+        max_upload=take("max_upload", kinds.optional(kinds.size), default.max_upload),
+        idle_timeout=take("idle_timeout", kinds.lasting, default.idle_timeout),
+    )
+    check_room(section, settings)
+    return settings
+
+
+def take_stores(
+    top: Section, given: object, root: Path, prism: str, problems: list[str]
+) -> tuple[StoreSettings, ...]:
+    """`store`: one mapping or a list of them, one a disk; those that are enabled."""
+    top.take("store", lambda value: value, None)
+    if given is None:
+        given = ()
+    many = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    stores = []
+    for index, each in enumerate(many):
+        name = "store" if len(many) == 1 else f"store[{index}]"
+        if not is_mapping(each):
+            expected = "expected a mapping, or a list of them, one a disk"
+            problems.append(f"{name}: {expected}; this is {shown('store', each)}")
+            continue
+        store, enabled = take_store(Section(name, each, problems), index, root, prism)
+        if enabled:
+            stores.append(store)
+    return tuple(stores)
+
+
+def take_store(section: Section, index: int, root: Path, prism: str) -> tuple[StoreSettings, bool]:
+    """One of `store`, the `index`th, and whether it is enabled."""
+    take = section.take
+    enabled = take("enabled", kinds.flag, False)
+    name = take("name", kinds.label, f"store{index + 1}")
+    default = StoreSettings(root / name, name, prism, port=5972 + index)
+    settings = StoreSettings(
+        root=take_path(section, "root", default.root),
+        name=name,
+        prism=take("prism", kinds.label, default.prism),
+        listen=take("listen", kinds.host, default.listen),
+        port=take("port", port, default.port),
+        url=take("url", kinds.optional(kinds.url), default.url),
+        username=take("username", kinds.optional(kinds.username), None),
+        password=take("password", kinds.optional(kinds.text), None),
+        workers=take("workers", workers, default.workers),
+        accel_redirect=take("accel_redirect", kinds.accel_redirect, default.accel_redirect),
+        min_free=take("min_free", kinds.size, default.min_free),
+        trusted_proxies=take("trusted_proxies", kinds.networks, default.trusted_proxies),
+        max_upload=take("max_upload", kinds.optional(kinds.size), default.max_upload),
+        idle_timeout=take("idle_timeout", kinds.lasting, default.idle_timeout),
+    )
+    check_room(section, settings)
+    return settings, enabled
+
+
+def check_room(section: Section, room: PrismSettings | StoreSettings) -> None:
+    """What a prism and a store may get wrong alike."""
+    if (room.username is None) != (room.password is None):
+        missing = "username" if room.username is None else "password"
+        section.wrong(missing, "a username and a password are given together, or neither")
+    if room.workers > 1:
+        section.wrong("workers", "more than one worker is not supported by this version yet")
+    section.close()
+
+
+def conflicts(prism: PrismSettings, stores: Sequence[StoreSettings]) -> Sequence[str]:
+    """What no two rooms may share, and that there is a room at all."""
+    rooms = rooms_of(prism, stores)
+    if not rooms:
+        return ["nothing is enabled: set enabled in prism, in store or in both"]
+    found = []
+    seen: dict[object, str] = {}
+    for name, room in rooms:
+        keys: list[tuple[str, object]] = [("name", (type(room), room.name))]
+        if room.port:
+            keys.append(("port", ("port", room.listen, room.port)))
+        if isinstance(room, StoreSettings):
+            keys.append(("root", room.root))
+        for key, value in keys:
+            other = seen.setdefault(value, name)
+            if other != name or (key == "name" and [n for n, _ in rooms].count(name) > 1):
+                found.append(f"{name}.{key}: the same as that of {other}")
+    return list(dict.fromkeys(found))
+
+
+def take_heartbeat(section: Section) -> HeartbeatSettings:
+    """`heartbeat`."""
+    default = HeartbeatSettings()
+    take = section.take
+    settings = HeartbeatSettings(
+        enabled=take("enabled", kinds.optional(kinds.flag), default.enabled),
+        start_delay=take("start_delay", kinds.duration, default.start_delay),
+        frequency=take("frequency", kinds.lasting, default.frequency),
+        retries=take("retries", kinds.whole(0, 1000), default.retries),
+        concurrency=take("concurrency", kinds.whole(1, 1000), default.concurrency),
+        ping_response_timeout=take(
+            "ping_response_timeout", kinds.lasting, default.ping_response_timeout
+        ),
+        vote_life=take("vote_life", kinds.lasting, default.vote_life),
+        vote_prune_frequency=take(
+            "vote_prune_frequency", kinds.lasting, default.vote_prune_frequency
+        ),
+    )
+    section.close()
+    return settings
+
+
+def take_inventory(section: Section) -> InventorySettings:
+    """`inventory`."""
+    default = InventorySettings()
+    take = section.take
+    settings = InventorySettings(
+        frequency=take("frequency", kinds.lasting, default.frequency),
+        driver=take("driver", kinds.choice("auto", "unix", "native"), default.driver),
+        verify_frequency=take(
+            "verify_frequency", kinds.optional(kinds.lasting), default.verify_frequency
+        ),
+    )
+    section.close()
+    return settings
+
+
+def take_purchase(section: Section) -> PurchaseSettings:
+    """`purchase`."""
+    default = PurchaseSettings()
+    settings = PurchaseSettings(
+        life=section.take("life", kinds.lasting, default.life),
+        afterlife=section.take("afterlife", kinds.duration, default.afterlife),
+    )
+    section.close()
+    return settings
+
+
+def take_clones(section: Section) -> CloneSettings:
+    """`clones`."""
+    default = CloneSettings()
+    settings = CloneSettings(
+        minimum=section.take("minimum", kinds.whole(1, 64), default.minimum),
+        maximum=section.take("maximum", kinds.whole(1, 64), default.maximum),
+    )
+    if settings.maximum < settings.minimum:
+        section.wrong("maximum", f"expected at least the minimum, {settings.minimum}")
+    section.close()
+    return settings
+
+
+def take_session(section: Section) -> SessionSettings:
+    """`session`."""
+    settings = SessionSettings(life=section.take("life", kinds.lasting, SessionSettings().life))
+    section.close()
+    return settings
+
+
+def take_retrieve(section: Section) -> RetrieveSettings:
+    """`retrieve`."""
+    default = RetrieveSettings()
+    take = section.take
+    settings = RetrieveSettings(
+        allow_private=take("allow_private", kinds.flag, default.allow_private),
+        timeout=take("timeout", kinds.lasting, default.timeout),
+        max_size=take("max_size", kinds.optional(kinds.size), default.max_size),
+        max_redirects=take("max_redirects", kinds.whole(0, 50), default.max_redirects),
+    )
+    section.close()
+    return settings
+
+
+def take_log(section: Section) -> LogSettings:
+    """`log`."""
+    default = LogSettings()
+    settings = LogSettings(
+        format=section.take("format", kinds.choice("text", "json"), default.format),
+        level=section.take(
+            "level", kinds.choice("debug", "info", "warn", "error", "critical"), default.level
+        ),
+    )
+    section.close()
+    return settings

@@ -1,0 +1,67 @@
+"""A configuration as text: a file that reads back as the same, but for its secrets."""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict
+
+from oose.settings.model import Settings
+
+MASKED = "********"
+
+
+def show(settings: Settings) -> str:
+    """The result of reading: every name with its value, secrets masked."""
+    values = asdict(settings, value_serializer=lambda _, attribute, value: plain(value))
+    values.pop("path")
+    stores = values.pop("stores")
+    tls = values.pop("ssl")
+    lines = [f"# {settings.path or 'the defaults of one machine'}"]
+    lines += assignments(
+        {name: each for name, each in values.items() if not isinstance(each, dict)}
+    )
+    if tls is not None:
+        lines += ["", *block("ssl", tls)]
+    lines += [
+        line
+        for name, each in values.items()
+        if isinstance(each, dict)
+        for line in ("", *block(name, each))
+    ]
+    lines += ["", "store = ["]
+    for store in stores:
+        lines += ["    {", *entries({"enabled": True, **store}, 8), "    },"]
+    lines += ["]"]
+    return "\n".join(lines) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """Paths, networks and sets as a file has them."""
+    if isinstance(value, Path | IPv4Network | IPv6Network):
+        return str(value)
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def assignments(values: dict[str, Any]) -> list[str]:
+    """Top-level names."""
+    return [f"{name} = {literal(name, value)}" for name, value in values.items()]
+
+
+def block(name: str, values: dict[str, Any]) -> list[str]:
+    """One section."""
+    return [f"{name} = {{", *entries(values, 4), "}"]
+
+
+def entries(values: dict[str, Any], indent: int) -> list[str]:
+    """The lines of a mapping."""
+    return [f"{' ' * indent}{name!r}: {literal(name, value)}," for name, value in values.items()]
+
+
+def literal(name: str, value: Any) -> str:
+    """`value` as Python; numbers of seconds without a needless fraction."""
+    if name == "password" and value is not None:
+        return repr(MASKED)
+    if isinstance(value, float) and value.is_integer():
+        return repr(int(value))
+    return repr([plain(each) for each in value] if isinstance(value, tuple | list) else value)
