@@ -102,9 +102,7 @@ def oose(folder: Path, extra: str = "") -> Iterator[Oose]:
         login = tomllib.loads((folder / "data" / "login.toml").read_text())
         body = json.dumps({k: login[k] for k in ("username", "password")}).encode()
         answer = post(port, "/user/login", body, {"Content-Type": "application/json"})
-        yield Oose(
-            running.process, port, store_port, answer["session"]["token"], folder / "data"
-        )
+        yield Oose(running.process, port, store_port, answer["session"]["token"], folder / "data")
 
 
 def post(port: int, path: str, body: bytes, headers: dict[str, str]) -> dict[str, dict[str, str]]:

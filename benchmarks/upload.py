@@ -68,4 +68,3 @@ def run() -> list[Row]:
 
 if __name__ == "__main__":
     plain_loop(int(sys.argv[1]), Path(sys.argv[2]))
-

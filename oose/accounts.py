@@ -27,7 +27,7 @@ class ManagedAccounts(Accounts, Protocol):
     """Accounts that oose keeps itself, and so can change."""
 
     async def add(self, username: str, password: str, now: int) -> None:
-        """Make a user; `Conflict` where the name is taken, `BadInput` for a bad name or password."""
+        """Make a user; `Conflict` where the name is taken, `BadInput` for a bad one."""
         ...
 
     async def list(self) -> Sequence[Account]:

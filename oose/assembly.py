@@ -1,4 +1,4 @@
-"""Which object gets which: the parts of one process, made from its settings. No I/O happens here."""
+"""Which object gets which: the parts of one process, made from its settings, without any I/O."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +95,9 @@ class Assembly:
             self.inventory, self.registry, reactor, settings.prism.exists_cache_life
         )
         self.holdings = [self._make_holdings(each) for each in settings.stores]
-        self.stores = [self._make_store(*each) for each in zip(settings.stores, self.holdings)]
+        self.stores = [
+            self._make_store(*each) for each in zip(settings.stores, self.holdings, strict=True)
+        ]
         self.prism = self._make_prism(settings.prism) if settings.prism.enabled else None
 
     def now(self) -> int:

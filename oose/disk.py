@@ -17,7 +17,7 @@ from attrs import define, frozen
 from oose.address import old_relative_path, parse_content_name, parse_relative_path, relative_path
 from oose.durable import FOLDER_MODE, sync_folder, unpublish, write_whole
 from oose.errors import NotFound, Unavailable
-from oose.incoming import Incoming, explained, unavailable
+from oose.incoming import Incoming, unavailable
 
 IDENTITY = "oose-store.json"
 
@@ -108,16 +108,17 @@ class Disk:
 
     def check(self) -> None:
         """Raise `Unavailable` unless the disk is still there and the one that was enrolled."""
+        seen = None
         try:
             seen = self._look()
-            if seen != self._seen:
-                if self._identity is None or self._read_identity() != self._identity:
-                    raise NotOurs(f"{self.root} is another store's disk")
-                self._seen = seen
+            ours = seen == self._seen or self._read_identity() == self._identity
         except (OSError, NotOurs):
+            ours = False
+        if not ours or self._identity is None:
             raise Unavailable(
                 f"The disk of the store {self.name!r} is not there; nothing is written to its place"
-            ) from None
+            )
+        self._seen = seen
 
     def _look(self) -> tuple[int, int, int]:
         status = (self.root / IDENTITY).stat()

@@ -1,7 +1,8 @@
 """One process of oose: it binds its ports, comes up, listens, and stops in order."""
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ class Engine(Service):
             return bound.settings.url
         scheme = "https" if self._tls is not None else "http"
         host = bound.settings.listen
-        if host in {"", "0.0.0.0", "::"}:
+        if is_every_address(host):
             host = self._settings.machine
         host = f"[{host}]" if ":" in host else host
         return f"{scheme}://{host}:{bound.port}"
@@ -167,7 +168,9 @@ class Engine(Service):
 
     def _listen(self) -> None:
         assembly = self._assembly
-        rooms: Sequence[Room] = [*assembly.stores, *([assembly.prism] if assembly.prism else [])]
+        rooms: list[Room] = list(assembly.stores)
+        if assembly.prism is not None:
+            rooms.append(assembly.prism)
         for room, bound in zip(rooms, self._bound, strict=True):
             site = RoomSite(room, idle_timeout=bound.settings.idle_timeout, clock=self._reactor)
             factory: Any = site
@@ -215,6 +218,14 @@ class Engine(Service):
         _log.info("Stopped")
 
 
+def is_every_address(host: str) -> bool:
+    """Whether listening on `host` means on all of the machine's addresses."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 async def stop_port(port: IListeningPort) -> None:
     """Accept nothing more on `port`."""
     stopped = port.stopListening()
@@ -227,7 +238,7 @@ def bind(settings: PrismSettings | StoreSettings) -> Bound:
     host, port = settings.listen, settings.port
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, proto)
         bound.setblocking(False)

@@ -12,7 +12,6 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 
 from oose.metadata.documents import Documents
 from oose.metadata.records import InventoryRecord, clones_of
@@ -23,6 +22,8 @@ ABSENT_LIFE = 1.0  # seconds: what does not exist may exist the next moment
 ENTRIES = 100_000
 
 Records = Sequence[InventoryRecord]
+Outcome = Records | Exception
+Waiting = list[Deferred[Outcome]]
 
 
 @frozen
@@ -42,7 +43,7 @@ class Existence:
         self._clock = clock
         self._life = life
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._asking: dict[str, Deferred[Records]] = {}
+        self._asking: dict[str, Waiting] = {}
 
     async def records(self, content_hash: str, *, fresh: bool = False) -> Records:
         """All clones' records, of stores that count and of others; `fresh` looks past the cache."""
@@ -54,7 +55,7 @@ class Existence:
         """All clones' records of each hash, with one request for those that are not known."""
         now = self._clock.seconds()
         found: dict[str, Records] = {}
-        waiting: dict[str, Deferred[Records]] = {}
+        waiting: dict[str, Deferred[Outcome]] = {}
         unknown: list[str] = []
         for content_hash in hashes:
             entry = None if fresh else self._entries.get(content_hash)
@@ -67,7 +68,10 @@ class Existence:
         if unknown:
             found.update(await shield(self._look_up(unknown)))  # others may wait for it too
         for content_hash, answer in waiting.items():
-            found[content_hash] = await answer
+            outcome = await answer
+            if isinstance(outcome, Exception):
+                raise outcome
+            found[content_hash] = outcome
         return found
 
     async def answer(self, asked: str | Sequence[str], *, fresh: bool = False) -> Mapping[str, Any]:
@@ -115,13 +119,20 @@ class Existence:
     def describe(self, content_hash: str, records: Records) -> Mapping[str, Any]:
         """The existence record of http-api.md."""
         clones = self.counting(records)
-        first = (clones or records or [None])[0]
+        known = clones or records
+        about = (
+            {
+                "mimeType": known[0].mime_type,
+                "mimeExtension": known[0].mime_extension,
+                "relativePath": known[0].relative_path,
+                "size": known[0].size,
+            }
+            if known
+            else {"mimeType": "", "mimeExtension": "", "relativePath": "", "size": 0}
+        )
         return {
             "hash": content_hash,
-            "mimeType": first.mime_type if first else "",
-            "mimeExtension": first.mime_extension if first else "",
-            "relativePath": first.relative_path if first else "",
-            "size": first.size if first else 0,
+            **about,
             "exists": bool(clones),
             "count": len(clones),
             "map": [record.place for record in clones],
@@ -129,35 +140,33 @@ class Existence:
 
     # Looking up.
 
-    def _join(self, content_hash: str) -> Deferred[Records]:
-        mine: Deferred[Records] = Deferred()
-        self._asking[content_hash].addBoth(_hand_on, mine)
+    def _join(self, content_hash: str) -> Deferred[Outcome]:
+        mine: Deferred[Outcome] = Deferred()
+        self._asking[content_hash].append(mine)
         return mine
 
     async def _look_up(self, hashes: Sequence[str]) -> Mapping[str, Records]:
-        asking: dict[str, Deferred[Records]] = {content_hash: Deferred() for content_hash in hashes}
+        asking: dict[str, Waiting] = {content_hash: [] for content_hash in hashes}
         self._asking.update(asking)
         try:
             rows = await self._inventory.under([clones_of(content_hash) for content_hash in hashes])
-        except Exception:
-            failure = Failure()
-            for content_hash, answer in asking.items():
-                self._answered(content_hash, answer)
-                answer.errback(failure)
-                answer.addErrback(_seen)
+        except Exception as error:
+            for content_hash, waiting in asking.items():
+                self._answered(content_hash, waiting)
+                tell(waiting, error)
             raise
         found: dict[str, Records] = {}
-        for content_hash, answer in asking.items():
+        for content_hash, waiting in asking.items():
             records = [InventoryRecord.from_document(d) for d in rows[clones_of(content_hash)]]
             found[content_hash] = records
-            if self._answered(content_hash, answer):
+            if self._answered(content_hash, waiting):
                 self._keep(content_hash, records)
-            answer.callback(records)
+            tell(waiting, records)
         return found
 
-    def _answered(self, content_hash: str, answer: Deferred[Records]) -> bool:
+    def _answered(self, content_hash: str, waiting: Waiting) -> bool:
         """Whether the answer is still wanted: nobody has forgotten it meanwhile."""
-        if self._asking.get(content_hash) is not answer:
+        if self._asking.get(content_hash) is not waiting:
             return False
         del self._asking[content_hash]
         return True
@@ -170,11 +179,8 @@ class Existence:
             self._entries.popitem(last=False)
 
 
-def _hand_on(result: Any, to: Deferred[Records]) -> Any:
-    if not to.called:  # or whoever waited has left
-        to.callback(result)
-    return result
-
-
-def _seen(failure: Failure) -> None:
-    """Whoever asked first raises it; here it was only for those who joined."""
+def tell(waiting: Waiting, outcome: Outcome) -> None:
+    """Give `outcome` to everybody who waits for it and has not left."""
+    for each in waiting:
+        if not each.called:
+            each.callback(outcome)

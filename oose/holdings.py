@@ -3,15 +3,15 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 from attrs import evolve, frozen
 
 from oose.address import hash_type_of
 from oose.disk import Found
-from oose.existence import Existence
 from oose.errors import NotFound, Unavailable
+from oose.existence import Existence
 from oose.log import part
 from oose.metadata.documents import Documents, Stale
 from oose.metadata.records import InventoryRecord, record_id

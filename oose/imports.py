@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from oose.address import parse_extension, parse_mime_type
+from oose.address import parse_extension
+from oose.media_types import parse_media_type
 from oose.retrieve import Head, Retriever, Source, extension_from
 from oose.sink import Sink
 from oose.uploads import Upload, Uploads
@@ -30,7 +31,7 @@ class Imports:
             await self._retriever.fetch(source, begin)
             content_type = (heads[0].content_type or "").partition(";")[0].strip()
             ext = ext or parse_extension(extension_from(source, content_type))
-            kept = await uploads[0].settle(ext, parse_mime_type(content_type, ext))
+            kept = await uploads[0].settle(ext, parse_media_type(content_type, ext))
         finally:
             for upload in uploads:
                 await upload.abandon()

@@ -120,14 +120,14 @@ class _Wire(ProtocolWrapper):
     def dataReceived(self, data: bytes) -> None:
         """See `IProtocol`."""
         if self.factory.line.received(len(data)):
-            super().dataReceived(data)  # type: ignore[no-untyped-call]
+            super().dataReceived(data)
         else:
             self.abort()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """See `IProtocol`."""
         self.factory.line.lost(reason)
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        super().connectionLost(reason)
 
     def widen(self) -> None:
         """Take more of a fast source at a time than Twisted's 64 KiB."""
@@ -143,7 +143,7 @@ class _Wires(WrappingFactory[_Wire]):
     noisy = False
 
     def __init__(self, factory: IProtocolFactory, line: Line) -> None:
-        super().__init__(factory)  # type: ignore[no-untyped-call]
+        super().__init__(factory)
         self.line = line
 
 

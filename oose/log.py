@@ -45,7 +45,8 @@ class _Debugging:
 
 def debug_filter(text: str) -> Shows:
     """Which names a `DEBUG` variable enables, as the Node.js package reads it."""
-    wanted, unwanted = [], []
+    wanted: list[re.Pattern[str]] = []
+    unwanted: list[re.Pattern[str]] = []
     for name in re.split(r"[\s,]+", text):
         if name:
             pattern = re.compile(".*?".join(map(re.escape, name.lstrip("-").split("*"))))
@@ -121,7 +122,8 @@ def observer(settings: LogSettings, stream: TextIO) -> ILogObserver:
         stream.write(write(event) + "\n")
         stream.flush()
 
-    return observe  # type: ignore[return-value] # implementer() is not seen through
+    written: ILogObserver = observe
+    return written
 
 
 def as_text(event: Mapping[str, Any]) -> str:
@@ -141,7 +143,7 @@ def as_text(event: Mapping[str, Any]) -> str:
 
 def as_json(event: Mapping[str, Any]) -> str:
     """One JSON object; what looks like a secret by its name is masked."""
-    line = {
+    line: dict[str, Any] = {
         "time": _time(event),
         "level": _level(event),
         "part": _part(event),

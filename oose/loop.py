@@ -1,4 +1,4 @@
-"""Work that is done again and again: never two rounds at once, and one that fails is tried again."""
+"""Work done again and again: never two rounds at once, and a failed one is not the last."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any

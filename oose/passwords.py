@@ -38,7 +38,7 @@ class Passwords:
         if self._nobody is None:
             self._nobody = self._hasher.hash(b"nobody's password")
         try:
-            return self._hasher.verify(hashed or self._nobody, password) and hashed is not None
+            return self._hasher.verify(hashed or self._nobody, password)
         except (VerificationError, InvalidHashError):
             return False
 

@@ -139,9 +139,7 @@ class PeerClient:
         # A connection for each request: one kept from an earlier one may have been closed by the
         # peer just now, and a body that has been read from a disk is not there to be sent again.
         endpoints = LineEndpoint(self._reactor, line, self._resolve, self._policy)
-        agent = Agent.usingEndpointFactory(  # type: ignore[no-untyped-call]
-            self._reactor, endpoints
-        )
+        agent = Agent.usingEndpointFactory(self._reactor, endpoints)
         return HTTPClient(agent)
 
 
@@ -193,7 +191,7 @@ class FileBody:
         try:
             await self._copy(consumer)
         except Exception:
-            failure = Failure()  # type: ignore[no-untyped-call]
+            failure = Failure()
         self._close()
         if not self._stopped:
             done.callback(None) if failure is None else done.errback(failure)

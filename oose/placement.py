@@ -21,7 +21,7 @@ class Candidate:
     writable: bool
 
     def has_room(self, size: int | None) -> bool:
-        """Whether `size` bytes, or an unknown number, may be written without touching `min_free`."""
+        """Whether `size` bytes, or an unknown number, fit without touching `min_free`."""
         return self.writable and self.free - (size or 0) > self.min_free
 
 

@@ -46,5 +46,5 @@ class Threads:
         """See `Pool.run`; log events in `call` carry the request they belong to."""
         context = contextvars.copy_context()
         return await deferToThreadPool(
-            self._reactor, self._threads, context.run, call, *args, **kwargs
+            self._reactor, self._threads, lambda: context.run(call, *args, **kwargs)
         )

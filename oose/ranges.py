@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from attrs import frozen
 
@@ -80,4 +81,4 @@ def _span(first: str, last: str, size: int) -> Span:
 
 def _overlap(spans: Sequence[Span]) -> bool:
     ordered = sorted(spans, key=lambda span: span.start)
-    return any(one.stop > other.start for one, other in zip(ordered, ordered[1:], strict=False))
+    return any(one.stop > other.start for one, other in pairwise(ordered))

@@ -1,4 +1,4 @@
-"""From which pages purchased content may be shown: hosts, compared as hosts and never as patterns."""
+"""From which pages purchased content may be shown: hosts, never compared as patterns."""
 
 import re
 from ipaddress import ip_address

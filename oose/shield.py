@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from oose.background import in_background
 from oose.log import part
 
 T = TypeVar("T")
@@ -18,16 +19,18 @@ async def shield(work: Coroutine[Deferred[Any], Any, T]) -> T:
     For what must not stop half-way, such as the steps between a file's rename and its record.
     """
     outer: Deferred[T] = Deferred()
+    in_background(_carry_out(work, outer))
+    return await outer
 
-    def done(result: T) -> None:
+
+async def _carry_out(work: Coroutine[Deferred[Any], Any, T], outer: Deferred[T]) -> None:
+    try:
+        result = await work
+    except Exception:
+        if outer.called:
+            _log.failure("Failed after the client had left", Failure())
+        else:
+            outer.errback(Failure())
+    else:
         if not outer.called:
             outer.callback(result)
-
-    def failed(failure: Failure) -> None:
-        if outer.called:
-            _log.failure("Failed after the client had left", failure)
-        else:
-            outer.errback(failure)
-
-    Deferred.fromCoroutine(work).addCallbacks(done, failed)
-    return await outer

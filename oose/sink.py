@@ -7,12 +7,13 @@ memory does not depend on the size of a file.
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ParamSpec, Protocol
+from typing import Protocol
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.python.failure import Failure
 
+from oose.background import in_background
 from oose.errors import OoseError, Unavailable
 from oose.log import part
 from oose.pool import Pool
@@ -22,7 +23,6 @@ HIGH = 3 * 1024 * 1024
 LOW = 1024 * 1024
 AT_ONCE = 16 * 1024  # so little is hashed faster than handed to a thread
 
-P = ParamSpec("P")
 _log = part("upload")
 
 
@@ -103,7 +103,7 @@ class Sink:
             self._paused = True
             self._pause()
         if self._queued >= BATCH and not self._turn.locked:
-            start(self._in_turn(self._drain, BATCH))
+            in_background(self._in_turn(lambda: self._drain(BATCH)))
 
     async def seal(self) -> None:
         """The file has ended: hold none of it in memory, and no descriptor, until `finish`.
@@ -133,10 +133,10 @@ class Sink:
 
     # One at a time.
 
-    async def _in_turn(self, work: Callable[P, Awaitable[None]], *args: P.args) -> None:
+    async def _in_turn(self, work: Callable[[], Awaitable[None]]) -> None:
         await self._turn.acquire()
         try:
-            await work(*args)
+            await work()
         except Exception:  # nothing may get lost between feeding and finishing
             _log.failure("Receiving a file failed", Failure())
             self._error = Unavailable("The file could not be received; the log says why")

@@ -7,16 +7,12 @@ from urllib.parse import parse_qs
 from attrs import frozen
 from klein import Klein
 
-from oose.address import (
-    mime_type_of,
-    parse_content_name,
-    parse_relative_path,
-    parse_token,
-)
+from oose.address import parse_content_name, parse_relative_path, parse_token
 from oose.deliver.delivery import PURCHASED, STATIC, Deliveries, Outgoing
 from oose.disposition import content_disposition
 from oose.errors import BadInput, ChecksumMismatch, NotAllowed, NotFound
 from oose.holdings import Holdings
+from oose.media_types import media_type_of
 from oose.metadata.records import InventoryRecord
 from oose.peers import PeerClient
 from oose.purchases import Purchase
@@ -93,7 +89,7 @@ class Store:
         """The bytes."""
         content_hash = fields.hash()
         found = await self._holdings.found(content_hash)
-        outgoing = Outgoing(content_hash, mime_type_of(found.ext), "inline", PURCHASED)
+        outgoing = Outgoing(content_hash, media_type_of(found.ext), "inline", PURCHASED)
         return await self._parts.deliveries.deliver(
             request, outgoing, lambda: self._holdings.volume.open(found.relative_path)
         )
@@ -133,7 +129,7 @@ class Store:
     @routes.at("/content/send", "POST", access=Access.PEER, body=json_body)
     async def send(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
         """Send a file to another store, which hashes it on arrival."""
-        content_hash, ext = parse_content_name(fields.text("file"))
+        content_hash, _ = parse_content_name(fields.text("file"))
         place = fields.text("store")
         target = self._parts.registry.serving(place)
         if target is None:
@@ -162,7 +158,7 @@ class Store:
         purchase = await self._purchase(token)
         record = await self._record(purchase.hash)
         outgoing = Outgoing(
-            purchase.hash, mime_type_of(purchase.ext), disposition(request, filename), PURCHASED
+            purchase.hash, media_type_of(purchase.ext), disposition(request, filename), PURCHASED
         )
         return await self._deliver(request, outgoing, record)
 
@@ -173,7 +169,7 @@ class Store:
         if ext in self._parts.deny_static:
             raise NotAllowed(f"Content of the type {ext!r} must be purchased")
         name = f"{content_hash}.{ext}"
-        outgoing = Outgoing(content_hash, mime_type_of(ext), disposition(request, name), STATIC)
+        outgoing = Outgoing(content_hash, media_type_of(ext), disposition(request, name), STATIC)
         volume = self._holdings.volume
         return await self._parts.deliveries.deliver(
             request, outgoing, lambda: volume.open(path), internal=self._internal(path)

@@ -19,7 +19,7 @@ from oose.assembly import Assembly
 from oose.engine import CannotStart, Engine
 from oose.peers import PeerClient
 from oose.secrets_file import UnreadableSecrets, load_or_make
-from oose.settings import BadSettings, Settings, read, warnings
+from oose.settings import BadSettings, PrismSettings, Settings, StoreSettings, Tls, read, warnings
 from oose.tls import UnusableCertificate, client_policy, load, self_signed
 
 SECRETS = "secrets.json"
@@ -27,7 +27,7 @@ CERTIFICATE = "self-signed.pem"
 EX_CONFIG = 78  # sysexits.h; systemd's RestartPreventExitStatus= knows it
 
 
-class Options(usage.Options):  # type: ignore[misc]  # Twisted's class is untyped
+class Options(usage.Options):
     """`twistd [its own options] oose [--config FILE]`."""
 
     synopsis = "[--config FILE]"
@@ -59,22 +59,22 @@ class OoseService(Engine):
         """See `IService`; twistd asks its application for a log observer before it starts."""
         super().setServiceParent(parent)
         if self.observer is not None:
-            parent.setComponent(ILogObserver, self.observer)
+            application: Any = parent
+            application.setComponent(ILogObserver, self.observer)
 
 
 def makeService(options: Options) -> IService:
     """What twistd runs."""
     settings = options.settings
-    debug = os.environ.get("DEBUG", "")
-    log.configure(settings.log, debug)
+    log.configure(settings.log, os.environ.get("DEBUG", ""))
     try:
         service = put_together(settings)
     except (CannotStart, OSError, UnreadableSecrets, UnusableCertificate) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         raise SystemExit(1) from None
-    twistd = options.parent or {}
+    twistd: Any = options.parent or {}
     if not (twistd.get("logger") or twistd.get("syslog")):
-        service.observer = log.observer(settings.log, log_stream(twistd), debug)
+        service.observer = log.observer(settings.log, log_stream(twistd))
     for warning in warnings(settings):
         log.part("start").warn("{warning}", warning=warning)
     return service
@@ -85,10 +85,10 @@ def put_together(settings: Settings) -> OoseService:
     settings.root.mkdir(mode=0o750, parents=True, exist_ok=True)
     secrets = load_or_make(settings.root / SECRETS)
     certificate = own_certificate(settings)
-    verify = settings.ssl.verify if settings.ssl is not None else True
+    ssl = settings.ssl or Tls()
+    verify = Path(ssl.verify) if isinstance(ssl.verify, str) else ssl.verify
     peers = PeerClient(reactor, client_policy(verify, own=certificate), secrets["store"])
-    pem = settings.ssl.pem if settings.ssl is not None else None
-    tls = None if pem is None else load(certificate or Path(pem))
+    tls = None if ssl.pem is None else load(certificate or Path(ssl.pem))
     assembly = Assembly(settings, secrets, peers, reactor)
     return OoseService(assembly, tls, certificate, reactor, fail)
 
@@ -97,7 +97,7 @@ def own_certificate(settings: Settings) -> Path | None:
     """The self-signed certificate, where the configuration asks for one."""
     if settings.ssl is None or settings.ssl.pem != "auto":
         return None
-    rooms = (settings.prism, *settings.stores)
+    rooms: list[PrismSettings | StoreSettings] = [settings.prism, *settings.stores]
     names = [settings.machine, *(room.listen for room in rooms)]
     names += [host for room in rooms if room.url and (host := urlsplit(room.url).hostname)]
     return self_signed(settings.root / CERTIFICATE, names, datetime.now(UTC))

@@ -98,9 +98,7 @@ def client_policy(verify: bool | Path, *, own: Path | None) -> IPolicyForHTTPS:
         policy = _SystemAnd(trusted)
     else:
         roots = [*_certificates(verify, _read(verify)), *trusted]
-        policy = BrowserLikePolicyForHTTPS(  # type: ignore[no-untyped-call]
-            trustRootFromCertificates(map(_twisted, roots))  # type: ignore[no-untyped-call]
-        )
+        policy = BrowserLikePolicyForHTTPS(trustRootFromCertificates(map(_twisted, roots)))
     # Cached, because making one reads all of the system's certificates.
     return HostnameCachingHTTPSPolicy(policy)
 
@@ -110,7 +108,7 @@ class _SystemAnd:
     """Trusts the system's authorities and a few certificates more."""
 
     def __init__(self, more: Iterable[x509.Certificate]) -> None:
-        self._system = BrowserLikePolicyForHTTPS()  # type: ignore[no-untyped-call]
+        self._system = BrowserLikePolicyForHTTPS()
         self._more = [X509.from_cryptography(item) for item in more]
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
@@ -167,7 +165,7 @@ class _UnverifiedCreator:
 
 
 def _twisted(certificate: x509.Certificate) -> Certificate:
-    return Certificate(X509.from_cryptography(certificate))  # type: ignore[no-untyped-call]
+    return Certificate(X509.from_cryptography(certificate))
 
 
 def _read(pem: Path) -> bytes:

@@ -133,13 +133,15 @@ class Uploads:
         present = [record for record in counted if await self._is_there(record)]
         missing = self._wanted - len(present)
         now = int(self._clock.seconds() * 1000)
-        first = (present or list(known) or [None])[0]
+        earlier = [*present, *known]  # the first extension that content came with stays
+        if earlier:
+            mime_type, ext = earlier[0].mime_type, earlier[0].mime_extension
         new = InventoryRecord(
             hash=content_hash,
             prism="",
             store="",
-            mime_type=first.mime_type if first else mime_type,
-            mime_extension=first.mime_extension if first else ext,
+            mime_type=mime_type,
+            mime_extension=ext,
             relative_path="",
             size=received.size,
             created=now,

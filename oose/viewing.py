@@ -4,9 +4,10 @@ from urllib.parse import parse_qs, quote
 
 from twisted.internet.interfaces import IReactorTime
 
-from oose.address import VIDEO_EXTENSIONS, extension_of, parse_hash, parse_token
+from oose.address import extension_of, parse_hash, parse_token
 from oose.errors import BadInput, NotAllowed, NotFound, Unavailable
 from oose.existence import Existence
+from oose.media_types import is_video
 from oose.metadata.records import InventoryRecord
 from oose.purchasing import PurchaseDesk
 from oose.readers import Readers
@@ -56,7 +57,7 @@ class Viewing:
         if not referrer_allowed(purchase.referrers, request.header(b"referer")):
             raise NotAllowed("This page may not show this content")
         record = await self._reader(purchase.hash)
-        query = with_start(request.query) if purchase.ext in VIDEO_EXTENSIONS else request.query
+        query = with_start(request.query) if is_video(purchase.ext) else request.query
         return self._redirect(request, record, f"/play/{token}/{quote(filename, safe='')}", query)
 
     async def static(self, request: IntakeRequest, asked: str, filename: str) -> Answer:

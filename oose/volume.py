@@ -92,7 +92,7 @@ class Volume:
         await self.pool.run(self.disk.settle, intent, recorded=recorded)
 
     def receive(self) -> "Reception":
-        """Begin to receive a file; nothing is made on the disk before there is something to write."""
+        """Begin to receive a file; the disk is not touched before there is something to write."""
         return Reception(self)
 
     async def find(self, content_hash: str) -> Found | None:

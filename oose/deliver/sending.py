@@ -7,7 +7,8 @@ on the size of the file. A client that takes nothing for `patience` seconds is c
 import os
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TooSlowError
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
@@ -69,11 +70,11 @@ class Sender:
     async def _wait(self) -> bool:
         """Wait until the client takes more; False when it has left or is too slow."""
         if not self._flowing and not self._stopped:
-            self._flow = Deferred()
-            self._flow.addTimeout(self._patience, self._clock)
+            flow: Deferred[None] = Deferred()
+            self._flow = flow.addTimeout(self._patience, self._clock)
             try:
                 await self._flow
-            except TimeoutError:
+            except TooSlowError:
                 self._flow = None
                 self._request.transport.abortConnection()
                 return False

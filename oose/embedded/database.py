@@ -15,6 +15,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from oose.background import in_background
 from oose.embedded.schema import upgrade
 from oose.errors import Unavailable
 from oose.pool import Pool
@@ -54,7 +55,7 @@ class _Batcher:
         self._waiting.append(job)
         if not self._busy:
             self._busy = True
-            Deferred.fromCoroutine(self._run_all())
+            in_background(self._run_all())
         return await job.answer
 
     async def _run_all(self) -> None:

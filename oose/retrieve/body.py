@@ -25,7 +25,7 @@ async def deliver(
     """
     body = _Body(feed, line)
     on_pressure(body.pause, body.resume)
-    response.deliverBody(body)  # type: ignore[no-untyped-call]
+    response.deliverBody(body)
     body.begun()
     await body.finished
 

@@ -95,7 +95,7 @@ class Retriever:
         self._limits = limits
         self._resolve = resolve or resolve_by(IReactorPluggableNameResolver(reactor).nameResolver)
         if policy is None:
-            policy = BrowserLikePolicyForHTTPS()  # type: ignore[no-untyped-call]
+            policy = BrowserLikePolicyForHTTPS()
         self._policy = HostnameCachingHTTPSPolicy(policy)
 
     async def fetch(self, source: Source, begin: Begin[R]) -> R:
@@ -129,9 +129,7 @@ class Retriever:
 
     async def _ask(self, source: Source, line: Line) -> IResponse:
         endpoints = LineEndpoint(self._reactor, line, self._judged, self._policy)
-        agent: IAgent = Agent.usingEndpointFactory(  # type: ignore[no-untyped-call]
-            self._reactor, endpoints
-        )
+        agent: IAgent = Agent.usingEndpointFactory(self._reactor, endpoints)
         headers = Headers({"User-Agent": [f"OOSE/{__version__}"]})
         for name, text in source.headers:
             headers.setRawHeaders(name, [text])

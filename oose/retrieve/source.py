@@ -1,6 +1,5 @@
 """What a client may ask to import: a URL, and headers that cannot change how it is fetched."""
 
-import mimetypes
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -12,7 +11,9 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import idna
 from attrs import field, frozen
 
+from oose.address import NO_EXTENSION
 from oose.errors import BadInput
+from oose.media_types import UNKNOWN, essence, extension_for, media_type_of
 
 MAX_URL = 8 * 1024
 MAX_HEADERS = 32
@@ -40,7 +41,6 @@ _EXTENSION = re.compile(r"[a-z0-9]{1,16}")
 _PATH_LETTERS = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3; `%`, so that nothing is escaped twice
 _QUERY_LETTERS = _PATH_LETTERS + "?"
 _PORTS = {"http": 80, "https": 443}
-_TYPES = mimetypes.MimeTypes()  # Python's own table: the same answers on every machine
 _VAGUE = frozenset({"application/octet-stream", "binary/octet-stream", "text/plain"})
 
 
@@ -141,13 +141,13 @@ def extension_from(source: Source, content_type: str | None) -> str:
     named = PurePosixPath(path).suffix.removeprefix(".").lower()
     if not _EXTENSION.fullmatch(named):
         named = ""
-    if named and _TYPES.guess_type(f"x.{named}")[0]:
+    if named and media_type_of(named) != UNKNOWN:
         return named
-    media = (content_type or "").partition(";")[0].strip().lower()
-    typed = (_TYPES.guess_extension(media) or "").removeprefix(".")
-    if media in _VAGUE:
-        return named or {"text/plain": "txt"}.get(media, "bin")
-    return typed or named or "bin"
+    media = essence(content_type or "")
+    typed = extension_for(media)
+    if media in _VAGUE and named:
+        return named
+    return typed or named or NO_EXTENSION
 
 
 def _check_method(method: object) -> None:

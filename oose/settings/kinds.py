@@ -3,7 +3,7 @@ wants it, or raises `ValueError` with what was expected.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -126,28 +126,32 @@ def url(value: object) -> str:
 def networks(value: object) -> Networks:
     """Addresses and networks of proxies that are believed."""
     expected = 'a list of addresses or networks, such as ["127.0.0.1", "10.0.0.0/8"]'
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError(expected)
-    found = []
-    for each in value:
-        if not isinstance(each, str):
-            raise ValueError(expected)
-        try:
-            found.append(ip_network(each))
-        except ValueError as error:
-            raise ValueError(f"{expected}; {error}") from None
-    return tuple(found)
+    try:
+        return tuple(ip_network(each) for each in _texts(value))
+    except ValueError as error:
+        raise ValueError(f"{expected}; {error}") from None
+
+
+def _texts(value: object) -> Sequence[str]:
+    """A list, tuple or set of texts."""
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        given = list(value)
+        texts = [each for each in given if isinstance(each, str)]
+        if len(texts) == len(given):
+            return texts
+    raise ValueError("this is no list of texts")
 
 
 def extensions(value: object) -> frozenset[str]:
     """File extensions, with or without their dot."""
-    if not isinstance(value, str) and isinstance(value, Iterable):
-        given = list(value)
-        if all(isinstance(each, str) for each in given):
-            names = {each.lower().removeprefix(".") for each in given}
-            if all(_EXTENSION.fullmatch(name) for name in names):
-                return frozenset(names)
-    raise ValueError('a list of file extensions, such as ["mp4", "mov"]')
+    expected = 'a list of file extensions, such as ["mp4", "mov"]'
+    try:
+        names = {each.lower().removeprefix(".") for each in _texts(value)}
+    except ValueError:
+        raise ValueError(expected) from None
+    if not all(_EXTENSION.fullmatch(name) for name in names):
+        raise ValueError(expected)
+    return frozenset(names)
 
 
 def accel_redirect(value: object) -> str | None:

@@ -26,6 +26,7 @@ from oose.settings.model import (
 from oose.settings.section import Section, is_mapping, shown
 from oose.settings.warnings import exposures, rooms_of
 
+BY_THE_SYSTEM: str | bool = True  # whose authorities judge the certificates of peers
 DEFAULTS: Mapping[str, Any] = {"prism": {"enabled": True}, "store": {"enabled": True}}
 CLUSTER = "a cluster is not supported by this version yet; without it the embedded database serves"
 port = kinds.whole(0, 65535)
@@ -135,7 +136,7 @@ def take_tls(top: Section) -> Tls | None:
         pem = str(Path(pem).absolute())
         if not Path(pem).is_file():
             section.wrong("pem", f"there is no file {pem}")
-    verify = section.take("verify", kinds.verify, True)
+    verify: str | bool = section.take("verify", kinds.verify, BY_THE_SYSTEM)
     if isinstance(verify, str) and not Path(verify).is_file():
         section.wrong("verify", f"there is no file {verify}")
     section.close()
@@ -232,17 +233,28 @@ def conflicts(prism: PrismSettings, stores: Sequence[StoreSettings]) -> Sequence
         return ["nothing is enabled: set enabled in prism, in store or in both"]
     found = []
     seen: dict[object, str] = {}
-    for name, room in rooms:
-        keys: list[tuple[str, object]] = [("name", (type(room), room.name))]
-        if room.port:
-            keys.append(("port", ("port", room.listen, room.port)))
-        if isinstance(room, StoreSettings):
-            keys.append(("root", room.root))
-        for key, value in keys:
-            other = seen.setdefault(value, name)
-            if other != name or (key == "name" and [n for n, _ in rooms].count(name) > 1):
-                found.append(f"{name}.{key}: the same as that of {other}")
-    return list(dict.fromkeys(found))
+    for index, (_, room) in enumerate(rooms):
+        title = room_title(room, index)
+        for key, value in distinct(room).items():
+            other = seen.setdefault((key, value), title)
+            if other != title:
+                found.append(f"{title}.{key}: the same as that of {other}")
+    return found
+
+
+def room_title(room: PrismSettings | StoreSettings, index: int) -> str:
+    """How messages about several rooms call one of them."""
+    return "prism" if isinstance(room, PrismSettings) else f"store[{index}] ({room.name})"
+
+
+def distinct(room: PrismSettings | StoreSettings) -> Mapping[str, object]:
+    """What no other room of the process may have too; port 0 is any that is free."""
+    values: dict[str, object] = {"name": (type(room), room.name)}
+    if room.port:
+        values["port"] = (room.listen, room.port)
+    if isinstance(room, StoreSettings):
+        values["root"] = room.root
+    return values
 
 
 def take_heartbeat(section: Section) -> HeartbeatSettings:

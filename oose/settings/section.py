@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from oose.settings.kinds import Kind
 
@@ -63,7 +63,7 @@ class Section:
         return ", ".join(sorted(self._known))
 
 
-def is_mapping(value: object) -> bool:
+def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether `value` can be a section."""
     return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 

@@ -2,12 +2,21 @@
 
 import math
 import re
+from collections.abc import Mapping
 
 MOST_SECONDS = 100 * 365 * 24 * 3600.0
 MOST_BYTES = 2**63 - 1
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "": 1}
-_BYTES = {"": 1, "b": 1}
+_SECONDS: Mapping[str, float] = {
+    "ms": 0.001,
+    "s": 1,
+    "m": 60,
+    "h": 3600,
+    "d": 86400,
+    "w": 604800,
+    "": 1,
+}
+_BYTES: dict[str, float] = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgtp", start=1):
     _BYTES[_letter + "b"] = 1000**_power
     _BYTES[_letter + "ib"] = 1024**_power
@@ -29,7 +38,7 @@ def parse_size(value: object) -> int:
     return int(size)
 
 
-def _parse(value: object, units: dict[str, float], expected: str) -> float:
+def _parse(value: object, units: Mapping[str, float], expected: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return value
     match = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None

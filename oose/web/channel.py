@@ -6,6 +6,8 @@ the private names used here, so that an upgrade of Twisted that moves them fails
 """
 
 from collections.abc import Callable
+from typing import Any
+
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
@@ -19,13 +21,15 @@ RECEIVE_BYTES = 256 * 1024  # a receive while a body streams in: 64 KiB costs a 
 USUAL_RECEIVE_BYTES = 64 * 1024
 
 
-class IntakeChannel(HTTPChannel):  # type: ignore[misc]  # Twisted's class is untyped
+class IntakeChannel(HTTPChannel):
     """An HTTP/1.1 connection that refuses in JSON and closes so that the answer arrives."""
 
     maxHeaders = 100
     totalHeadersSize = 32 * 1024
     MAX_LENGTH = 32 * 1024
 
+    transport: Any  # TCP or TLS: more than `ITransport` promises
+    site: Any
     closed: Callable[["IntakeChannel"], None] = staticmethod(lambda channel: None)
     _lingering: IDelayedCall | None = None
     _discarded = 0
@@ -76,20 +80,24 @@ class IntakeChannel(HTTPChannel):  # type: ignore[misc]  # Twisted's class is un
             return
         self.persistent = False
         self.setTimeout(None)
-        self._networkProducer.unregisterProducer()
+        network: Any = self._networkProducer
+        network.unregisterProducer()
         self.transport.resumeProducing()
-        self.dataReceived = self._discard
         self.clearLineBuffer()
         self._lingering = self.callLater(LINGER_SECONDS, self.transport.abortConnection)
         if not self.isSecure():  # TLS has no half-closed state: the client closes on the answer
             self.transport.loseWriteConnection()
 
-    def _discard(self, data: bytes) -> None:
+    # What Twisted's channel calls.
+
+    def dataReceived(self, data: bytes) -> None:
+        """See `Protocol.dataReceived`."""
+        if self._lingering is None:
+            super().dataReceived(data)
+            return
         self._discarded += len(data)
         if self._discarded > LINGER_BYTES:
             self.transport.abortConnection()
-
-    # What Twisted's channel calls.
 
     def refuse(self, error: OoseError) -> None:
         """Answer what never became a request, and close."""

@@ -11,9 +11,9 @@ from multipart import (
     PushMultipartParser,
     parse_options_header,
 )
-from twisted.internet.defer import Deferred
 
 from oose.address import shown
+from oose.background import in_background
 from oose.errors import BadInput, OoseError, TooLarge, WrongType
 
 FIELDS_LIMIT = 100
@@ -180,10 +180,13 @@ class Form:
         if self._sealing > SEALING_LIMIT:
             self._held = True
             self._source.pause()
-        Deferred.fromCoroutine(self._sink.seal()).addBoth(self._sealed)
+        in_background(self._seal(self._sink))
 
-    def _sealed(self, result: object) -> None:
-        self._sealing -= 1
+    async def _seal(self, sink: FileSink) -> None:
+        try:
+            await sink.seal()
+        finally:
+            self._sealing -= 1
         if self._held and self._sealing <= SEALING_LIMIT // 2:
             self._held = False
             self._source.resume()

@@ -31,9 +31,20 @@ _ids: Iterator[str] = (f"{_PROCESS}-{n:x}" for n in itertools.count(1))
 class Room(Protocol):
     """What answers requests: a prism or a store."""
 
-    routes: Routes
-    app: Any
-    server_name: bytes
+    @property
+    def routes(self) -> Routes:
+        """What it answers."""
+        ...
+
+    @property
+    def app(self) -> Any:
+        """The `Klein` that its handlers are declared on."""
+        ...
+
+    @property
+    def server_name(self) -> bytes:
+        """For the `Server` header."""
+        ...
 
     async def authorise(self, request: "IntakeRequest", access: Access) -> None:
         """Return when `request` may use a route of `access`, else raise `NotAuthenticated`."""
@@ -44,10 +55,11 @@ class Room(Protocol):
         ...
 
 
-class IntakeRequest(Request):  # type: ignore[misc]  # Twisted's class is untyped
+class IntakeRequest(Request):
     """A request to a `Room`; see the module."""
 
     channel: IntakeChannel
+    transport: Any
     room: Room
     clientproto = b"HTTP/1.1"  # for an answer before the body has ended
     body: Body | None = None

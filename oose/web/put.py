@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from oose.address import hash_type_of, mime_type_of, parse_content_name
+from oose.address import hash_type_of, parse_content_name
 from oose.errors import TooLarge
+from oose.media_types import media_type_of
 from oose.uploads import Kept, Upload, Uploads
 
 
@@ -42,7 +43,7 @@ class PutBody:
     async def settle(self) -> Kept:
         """Keep the file; `ChecksumMismatch` when it is not what it is called."""
         return await self.upload.settle(
-            self.ext, mime_type_of(self.ext), expected=self.content_hash
+            self.ext, media_type_of(self.ext), expected=self.content_hash
         )
 
 

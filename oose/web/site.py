@@ -11,10 +11,11 @@ from oose.web.channel import IntakeChannel
 from oose.web.intake import IntakeRequest, Room
 
 
-class RoomSite(Site):  # type: ignore[misc]  # Twisted's class is untyped
+class RoomSite(Site):
     """Serves one `Room`; `drain` lets what is under way finish."""
 
-    protocol = IntakeChannel
+    protocol: Any = IntakeChannel
+    noisy = False
 
     def __init__(self, room: Room, *, idle_timeout: float, clock: IReactorTime) -> None:
         super().__init__(
@@ -29,7 +30,7 @@ class RoomSite(Site):  # type: ignore[misc]  # Twisted's class is untyped
         self._channels: set[IntakeChannel] = set()
         self._empty: Deferred[None] | None = None
 
-    def buildProtocol(self, addr: IAddress | None) -> IntakeChannel:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """See `IProtocolFactory`."""
         channel: IntakeChannel = super().buildProtocol(addr)
         self._channels.add(channel)
@@ -37,7 +38,7 @@ class RoomSite(Site):  # type: ignore[misc]  # Twisted's class is untyped
         return channel
 
     def log(self, request: Request) -> None:
-        """No access log here: `DEBUG=oose:http` shows requests, without the tokens in their URLs."""
+        """No access log: `DEBUG=oose:http` shows requests, without the tokens in their URLs."""
 
     async def drain(self, seconds: float) -> int:
         """Close idle connections, let the others end their request for up to `seconds`.
@@ -51,8 +52,8 @@ class RoomSite(Site):  # type: ignore[misc]  # Twisted's class is untyped
                 channel.close_after_this()
         if self._channels:
             self._empty = Deferred()
-            self._empty.addTimeout(seconds, self._clock, _swallow_timeout)
-            await self._empty
+            empty = self._empty.addTimeout(seconds, self._clock, _swallow_timeout)
+            await empty
         left = list(self._channels)
         for channel in left:
             channel.transport.abortConnection()

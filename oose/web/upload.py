@@ -5,11 +5,11 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
-from oose.address import extension_of, parse_hash_type, parse_mime_type
+from oose.address import extension_of, parse_hash_type
+from oose.media_types import parse_media_type
 from oose.uploads import Upload, Uploads
 from oose.web.form import FilePart, FileSink, Form, Source, boundary_of
 from oose.web.put import too_large
-
 
 AT_ONCE = 8  # files of a form that are made durable side by side
 
@@ -62,7 +62,7 @@ async def settle_part(part: FilePart) -> Mapping[str, Any]:
     """Keep one file."""
     upload: Upload = part.taker
     ext = extension_of(part.name, part.mime_type)
-    mime_type = parse_mime_type(part.mime_type, ext)
+    mime_type = parse_media_type(part.mime_type, ext)
     kept = await upload.settle(ext, mime_type)
     record = kept.record
     return {

@@ -4,17 +4,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_twisted
 from attrs import define, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import DNSLookupError, TCPTimedOutError
-from twisted.internet.interfaces import IListeningPort, IProtocol
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import Clock
@@ -25,6 +23,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 from oose import tls
 from oose.errors import NotAllowed, OoseError, SourceFailed, SourceTooSlow, TooLarge, Unavailable
 from oose.retrieve import Head, Limits, Retriever, parse_source
+from tests.real import reactor
 
 FILE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -42,7 +41,7 @@ class Server(Factory):
     asked: Deferred[None] = field(factory=Deferred)
     lost: Deferred[None] = field(factory=Deferred)
 
-    def buildProtocol(self, addr: object) -> IProtocol:
+    def buildProtocol(self, addr: object) -> Any:
         connection = Connection(self)
         self.connections.append(connection)
         return connection
@@ -93,14 +92,12 @@ async def serving(
     *answers: bytes, after: str = "close", context: CertificateOptions | None = None
 ) -> AsyncIterator[Server]:
     server = Server(list(answers), after)
-    port: IListeningPort
+    port: Any
     if context is None:
-        port = reactor.listenTCP(0, server, interface="127.0.0.1")  # type: ignore[attr-defined]
+        port = reactor.listenTCP(0, server, interface="127.0.0.1")
     else:
-        port = reactor.listenSSL(  # type: ignore[attr-defined]
-            0, server, context, interface="127.0.0.1"
-        )
-    server.port = port.getHost().port  # type: ignore[attr-defined]
+        port = reactor.listenSSL(0, server, context, interface="127.0.0.1")
+    server.port = port.getHost().port
     try:
         yield server
     finally:
@@ -169,7 +166,7 @@ class Import:
 
     async def fetch(self, request: object) -> bytes:
         retriever = Retriever(
-            reactor,  # type: ignore[arg-type]
+            reactor,
             self.clock,
             Limits(
                 allow_private=self.allow_private,
@@ -194,7 +191,7 @@ async def fetched(*answers: bytes, after: str = "close") -> bytes:
 def outcome_of(result: Deferred[Any]) -> None:
     """Raise what has failed already."""
     failures: list[Failure] = []
-    result.addErrback(failures.append)
+    _ = result.addErrback(failures.append)
     failures[0].raiseException()
 
 
@@ -673,7 +670,7 @@ def test_only_the_address_that_was_judged_is_connected_to(address: str) -> None:
     [(host, port, factory, *_)] = memory.tcpClients
     assert (host, port) == (address, 8080)
     assert names.asked == ["rebinding.example"]
-    factory.clientConnectionFailed(None, Failure(TCPTimedOutError()))
+    factory.clientConnectionFailed(cast(Any, None), Failure(TCPTimedOutError()))
     with failing(SourceFailed, "rebinding.example did not take the connection in time"):
         outcome_of(result)
 
@@ -732,7 +729,8 @@ async def test_a_body_without_a_length_that_tls_did_not_end_is_not_whole(pem: Pa
     async with serving(answer, after="stay", context=tls.load(pem)) as server:
         result = Deferred.fromCoroutine(job.fetch(f"https://a.example:{server.port}/"))
         await job.receiver.held
-        beneath = server.connections[0].transport.transport  # type: ignore[union-attr]
+        transport: Any = server.connections[0].transport
+        beneath = transport.transport
         beneath.loseConnection()
         job.receiver.go_on()
         with failing(SourceFailed, "broke off before everything"):
@@ -741,5 +739,5 @@ async def test_a_body_without_a_length_that_tls_did_not_end_is_not_whole(pem: Pa
 
 async def _turn() -> None:
     turned: Deferred[None] = Deferred()
-    reactor.callLater(0, turned.callback, None)  # type: ignore[attr-defined]
+    reactor.callLater(0, turned.callback, None)
     await turned

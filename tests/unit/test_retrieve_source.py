@@ -1,4 +1,5 @@
 from base64 import b64decode
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -232,10 +233,8 @@ def test_an_extension_is_always_a_few_plain_letters(name: str, content_type: str
 
 @given(JSON | st.fixed_dictionaries({"url": JSON}, optional={"method": JSON, "headers": JSON}))
 def test_any_json_is_parsed_or_refused(value: object) -> None:
-    try:
-        parse_source(value)
-    except BadInput as error:
-        assert error.message
+    with suppress(BadInput):
+        assert parse_source(value).url.text
 
 
 @given(

@@ -1,11 +1,12 @@
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oose.errors import BadInput, OoseError, TooLarge, WrongType
+from oose.errors import BadInput, TooLarge, WrongType
 from oose.web.fields import JSON_LIMIT, Fields, json_body, parse_object
 
 HASH = "a03f181dc7dedcfb577511149b8844711efdb04f"
@@ -69,10 +70,8 @@ def test_what_is_not_a_moderate_json_object_is_refused(text: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_do_more_than_be_refused(text: bytes) -> None:
-    try:
+    with suppress(BadInput):
         assert isinstance(parse_object(text), dict)
-    except OoseError as error:
-        assert error.status == 400
 
 
 def test_text_has_to_be_there_to_be_text_and_of_moderate_length() -> None:

@@ -38,7 +38,9 @@ class Held:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.source = Source(lambda: self.calls.append("pause"), lambda: self.calls.append("resume"))
+        self.source = Source(
+            lambda: self.calls.append("pause"), lambda: self.calls.append("resume")
+        )
 
 
 def open_pile(part: FilePart) -> tuple[FileSink, Any]:
@@ -94,21 +96,24 @@ def test_a_form_split_at_every_byte_is_the_same() -> None:
     assert form.files[0].taker.data == b"--" + BOUNDARY[:-1] + b"\r\n\r\n--"
 
 
+def take(form: Form, body: bytes) -> None:
+    form.feed(body)
+    finish(form)
+
+
 @given(st.integers(0, 200))
 def test_a_form_that_is_cut_short_is_refused(cut: int) -> None:
     body = part("film", b"x" * 100, "a.mp4") + END
     form = make()
     with pytest.raises(OoseError):
-        form.feed(body[: min(cut, len(body) - 5)])
-        finish(form)
+        take(form, body[: min(cut, len(body) - 5)])
 
 
 @given(st.binary(min_size=1, max_size=400))
 def test_no_bytes_do_more_than_be_refused(body: bytes) -> None:
     form = make()
     with pytest.raises((OoseError, StopIteration)):
-        form.feed(body)
-        finish(form)
+        take(form, body)
 
 
 def test_two_files_under_one_field_are_two_results() -> None:

@@ -23,15 +23,16 @@ class Response:
         return json.loads(self.body)
 
 
-class MemoryTransport(StringTransport):  # type: ignore[misc]
+class MemoryTransport(StringTransport):
+    protocol: Any = None
     bufferSize = 65536  # noqa: N815
     half_closed = False
     aborted = False
 
-    def loseWriteConnection(self) -> None:  # noqa: N802
+    def loseWriteConnection(self) -> None:
         self.half_closed = True
 
-    def abortConnection(self) -> None:  # noqa: N802
+    def abortConnection(self) -> None:
         self.aborted = True
         self.disconnecting = True
 
