@@ -670,7 +670,7 @@ def test_only_the_address_that_was_judged_is_connected_to(address: str) -> None:
     [(host, port, factory, *_)] = memory.tcpClients
     assert (host, port) == (address, 8080)
     assert names.asked == ["rebinding.example"]
-    factory.clientConnectionFailed(cast(Any, None), Failure(TCPTimedOutError()))
+    factory.clientConnectionFailed(cast("Any", None), Failure(TCPTimedOutError()))
     with failing(SourceFailed, "rebinding.example did not take the connection in time"):
         outcome_of(result)
 
