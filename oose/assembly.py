@@ -179,6 +179,7 @@ class Assembly:
                 peers=self._peers,
                 deny_static=self.settings.prism.deny_static_types,
                 internal=settings.accel_redirect,
+                max_upload=settings.max_upload,
             )
         )
 

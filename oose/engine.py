@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -23,6 +23,7 @@ from oose.log import part
 from oose.loop import Loop
 from oose.registry import Peer
 from oose.settings import PrismSettings, Settings, StoreSettings
+from oose.together import together
 from oose.web.intake import Room
 from oose.web.site import RoomSite
 
@@ -202,9 +203,7 @@ class Engine(Service):
             self._starting.cancel()
         for port in self._ports:
             await Deferred.fromCoroutine(stop_port(port))
-        cut = await gatherResults(
-            [Deferred.fromCoroutine(site.drain(DRAIN)) for site in self._sites]
-        )
+        cut = await together(site.drain(DRAIN) for site in self._sites)
         if sum(cut):
             _log.warn("{n} connections were cut after {s:g} s", n=sum(cut), s=DRAIN)
         for loop in self._loops:

@@ -113,11 +113,11 @@ def observer(settings: LogSettings, stream: TextIO) -> ILogObserver:
 
     @implementer(ILogObserver)
     def observe(event: Mapping[str, Any]) -> None:
-        level = event.get("log_level", LogLevel.info)
-        if level is LogLevel.debug:
-            if "part" not in event and least > 0:
-                return  # Twisted's own; ours are only emitted where they are wanted
-        elif LEVELS[level.name] < least:
+        level = LEVELS[event.get("log_level", LogLevel.info).name]
+        if "part" not in event and level < LEVELS["warn"]:
+            level = LEVELS["debug"]  # Twisted's own: factories that start and stop
+        is_wanted_debug = "part" in event and level == LEVELS["debug"]  # or it had not been emitted
+        if level < least and not is_wanted_debug:
             return
         stream.write(write(event) + "\n")
         stream.flush()

@@ -56,6 +56,15 @@ _OTHERS = mimetypes.MimeTypes()  # Python's built-in table; the machine's files 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")  # RFC 6838 section 4.2
 _EXT = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 UNKNOWN = "application/octet-stream"
+FILMS_AND_SOUND = frozenset(
+    extension
+    for extension, kind in {
+        **{each[1:]: kind for each, kind in mimetypes.MimeTypes().types_map[True].items()},
+        **_MEDIA,
+    }.items()
+    if kind.startswith(("video/", "audio/"))
+)
+"""Extensions of what has to be purchased unless the configuration says otherwise."""
 
 
 def media_type_of(extension: str) -> str:

@@ -48,3 +48,11 @@ class Threads:
         return await deferToThreadPool(
             self._reactor, self._threads, lambda: context.run(call, *args, **kwargs)
         )
+
+
+class Inline:
+    """A `Pool` that runs calls where they are made: for tools that have no reactor to keep free."""
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Pool.run`."""
+        return call(*args, **kwargs)

@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.defer import DeferredLock
 from twisted.python.failure import Failure
 
 from oose.background import in_background
 from oose.errors import OoseError, Unavailable
 from oose.log import part
 from oose.pool import Pool
+from oose.together import together
 
 BATCH = 1024 * 1024
 HIGH = 3 * 1024 * 1024
@@ -168,9 +169,8 @@ class Sink:
         self._resume()
 
     async def _take(self, batch: Sequence[bytes]) -> None:
-        hashed = start(self._hashing.run(self._hash, batch))
-        written = [start(self._attempt(copy, copy.reception.write(batch))) for copy in self.copies]
-        await gatherResults([hashed, *written], consumeErrors=True)
+        written = (self._attempt(copy, copy.reception.write(batch)) for copy in self.copies)
+        await together([self._hashing.run(self._hash, batch), *written])
 
     def _hash(self, batch: Sequence[bytes]) -> None:
         for digest in self._digests.values():
@@ -187,9 +187,6 @@ class Sink:
             if not self.copies:
                 self._error = error
                 self._go_on()
-
-
-start = Deferred.fromCoroutine
 
 
 def _nothing() -> None:

@@ -42,6 +42,7 @@ class StoreParts:
     peers: PeerClient
     deny_static: frozenset[str]
     internal: str | None
+    max_upload: int | None
 
 
 class Store:
@@ -54,6 +55,7 @@ class Store:
     def __init__(self, parts: StoreParts) -> None:
         self.lobby = parts.lobby
         self.uploads = parts.uploads
+        self.max_upload = parts.max_upload
         self.authorise = parts.lobby.authorise
         self.count = parts.lobby.count
         self._parts = parts

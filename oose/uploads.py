@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
 from oose.address import hash_type_of
@@ -25,6 +25,7 @@ from oose.placement import Candidate, choose
 from oose.pool import Pool
 from oose.shield import shield
 from oose.sink import Copy, Received, Reception, Sink
+from oose.together import together
 
 _log = part("upload")
 
@@ -151,9 +152,8 @@ class Uploads:
         if missing > 0:
             places = {record.place for record in present}
             copies = [copy for copy in sink.copies if copy.place not in places][:missing]
-            present += await self._commit(sink, copies, new)
-        if not present:
-            raise Unavailable("No store could keep the file", retry_after=30)
+            if copies or not present:
+                present += await self._commit(sink, copies, new)
         return Kept(present[0], len(present), self._wanted)
 
     async def _is_there(self, record: InventoryRecord) -> bool:
@@ -166,12 +166,11 @@ class Uploads:
     async def _commit(
         self, sink: Sink, copies: Sequence[Copy], new: InventoryRecord
     ) -> Sequence[InventoryRecord]:
-        results = await gatherResults(
-            [Deferred.fromCoroutine(self._commit_one(sink, copy, new)) for copy in copies]
-        )
+        results = await together(self._commit_one(sink, copy, new) for copy in copies)
         records = [record for record in results if isinstance(record, InventoryRecord)]
         if not records:
-            raise next((e for e in results if isinstance(e, OoseError)), Unavailable("No store"))
+            errors = [each for each in results if isinstance(each, OoseError)]
+            raise errors[0] if errors else Unavailable("No store could keep it", retry_after=30)
         await self._record(records)
         self._existence.forget(new.hash)
         done = {record.place for record in records}

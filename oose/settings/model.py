@@ -6,6 +6,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from oose.media_types import FILMS_AND_SOUND
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 ACCEL_PREFIX = "/oose-internal"  # what nginx's configuration in the documents calls it
 
@@ -38,7 +40,7 @@ class PrismSettings:
     username: str | None = None
     password: str | None = None
     workers: int = 1
-    deny_static_types: frozenset[str] = frozenset()
+    deny_static_types: frozenset[str] = FILMS_AND_SOUND
     exists_cache_life: float = 30.0
     purchase_cache_life: float = 30.0
     trusted_proxies: Networks = ()

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.defer import DeferredSemaphore
 
 from oose.address import extension_of, parse_hash_type
 from oose.media_types import parse_media_type
+from oose.together import together
 from oose.uploads import Upload, Uploads
 from oose.web.form import FilePart, FileSink, Form, Source, boundary_of
 from oose.web.put import too_large
@@ -52,9 +53,7 @@ async def settle_all(form: Form) -> Mapping[str, Mapping[str, Any]]:
         finally:
             turn.release()
 
-    results = await gatherResults(
-        [Deferred.fromCoroutine(settle(part)) for part in form.files], consumeErrors=True
-    )
+    results = await together(settle(part) for part in form.files)
     return {part.key: result for part, result in zip(form.files, results, strict=True)}
 
 

@@ -1,0 +1,30 @@
+"""Doing several things at once and waiting for all of them."""
+
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, gatherResults
+
+T = TypeVar("T")
+Work = Coroutine[Deferred[Any], Any, T]
+
+
+async def together(works: Iterable[Work[T]]) -> list[T]:
+    """Run `works` side by side, each to its end; their results in order, or the first error.
+
+    Cancelling this await cancels each of them.
+    """
+    outcomes = await gatherResults([Deferred.fromCoroutine(_outcome(work)) for work in works])
+    results = []
+    for result, error in outcomes:
+        if error is not None:
+            raise error
+        results.append(result)
+    return results
+
+
+async def _outcome(work: Work[T]) -> tuple[T, None] | tuple[Any, Exception]:
+    try:
+        return await work, None
+    except Exception as error:  # a cancellation too: it ends like any other failure
+        return None, error
