@@ -66,7 +66,7 @@ class Engine(Service):
         self._bound: list[Bound] = []
         self._sites: list[RoomSite] = []
         self._ports: list[IListeningPort] = []
-        self._starting: Deferred[None] | None = None
+        self.starting: Deferred[None] | None = None
         heartbeat = Heartbeat(assembly.holdings, assembly.registry, reactor)
         self._loops = (
             Loop("The heartbeat", heartbeat.beat, self._settings.heartbeat.frequency, reactor),
@@ -88,7 +88,7 @@ class Engine(Service):
         super().startService()
         for pool in self._assembly.pools.all():
             pool.start()
-        self._starting = Deferred.fromCoroutine(self._come_up()).addErrback(self._failed)
+        self.starting = Deferred.fromCoroutine(self._come_up()).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(OoseError, CannotStart):
@@ -199,8 +199,8 @@ class Engine(Service):
         return Deferred.fromCoroutine(self._go_down())
 
     async def _go_down(self) -> None:
-        if self._starting is not None:
-            self._starting.cancel()
+        if self.starting is not None:
+            self.starting.cancel()
         for port in self._ports:
             await Deferred.fromCoroutine(stop_port(port))
         cut = await together(site.drain(DRAIN) for site in self._sites)

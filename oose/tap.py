@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def makeService(options: Options) -> IService:
     settings = options.settings
     log.configure(settings.log, os.environ.get("DEBUG", ""))
     try:
-        service = put_together(settings)
+        service = put_together(settings, fail)
     except (CannotStart, OSError, UnreadableSecrets, UnusableCertificate) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         raise SystemExit(1) from None
@@ -80,8 +81,11 @@ def makeService(options: Options) -> IService:
     return service
 
 
-def put_together(settings: Settings) -> OoseService:
-    """The process's parts; what is made once in a machine's life is made here."""
+def put_together(settings: Settings, fail: Callable[[], None]) -> OoseService:
+    """The process's parts; what is made once in a machine's life is made here.
+
+    `fail` is called when the start cannot be completed.
+    """
     settings.root.mkdir(mode=0o750, parents=True, exist_ok=True)
     secrets = load_or_make(settings.root / SECRETS)
     certificate = own_certificate(settings)
