@@ -67,7 +67,8 @@ class Connection(Protocol):
 async def connect(port: int) -> Connection:
     """A new connection to a port of this machine."""
     endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
-    return await connectProtocol(endpoint, Connection())
+    connection: Connection = await connectProtocol(endpoint, Connection())
+    return connection
 
 
 async def exchange(port: int, data: bytes) -> bytes:
