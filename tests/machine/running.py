@@ -126,4 +126,5 @@ async def running(settings: Settings) -> AsyncIterator[Machine]:
             await machine.log_in()
         yield machine
     finally:
-        await service.stopService()
+        if service.running:
+            await service.stopService()
