@@ -17,6 +17,7 @@ from twisted.python.logfile import LogFile
 
 from oose import log
 from oose.assembly import Assembly
+from oose.durable import FOLDER_MODE
 from oose.engine import CannotStart, Engine
 from oose.peers import PeerClient
 from oose.secrets_file import UnreadableSecrets, load_or_make
@@ -86,7 +87,7 @@ def put_together(settings: Settings, fail: Callable[[], None]) -> OoseService:
 
     `fail` is called when the start cannot be completed.
     """
-    settings.root.mkdir(mode=0o750, parents=True, exist_ok=True)
+    make_root(settings.root)
     secrets = load_or_make(settings.root / SECRETS)
     certificate = own_certificate(settings)
     ssl = settings.ssl or Tls()
@@ -95,6 +96,13 @@ def put_together(settings: Settings, fail: Callable[[], None]) -> OoseService:
     tls = None if ssl.pem is None else load(certificate or Path(ssl.pem))
     assembly = Assembly(settings, secrets, peers, reactor)
     return OoseService(assembly, tls, certificate, reactor, fail)
+
+
+def make_root(root: Path) -> None:
+    """Make the folder of everything: nginx passes through it, what is secret has its own mode."""
+    if not root.exists():
+        root.mkdir(parents=True)
+        root.chmod(FOLDER_MODE)
 
 
 def own_certificate(settings: Settings) -> Path | None:

@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import IO, Any
 
@@ -88,7 +89,13 @@ class Running:
         port: int = 0,
     ) -> tuple[int, bytes]:
         """One request: status and body."""
-        connection = HTTPConnection("127.0.0.1", port or self.place.ports[0], timeout=60)
+        number = port or self.place.ports[0]
+        certificate = self.place.root / "self-signed.pem"
+        if certificate.exists():
+            context = ssl.create_default_context(cafile=certificate)
+            connection: HTTPConnection = HTTPSConnection("127.0.0.1", number, context=context)
+        else:
+            connection = HTTPConnection("127.0.0.1", number)
         try:
             connection.request(method, path, body, {"X-OOSE-Token": self.token, **(headers or {})})
             answer = connection.getresponse()
