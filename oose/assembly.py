@@ -18,6 +18,7 @@ from oose.embedded import (
     EmbeddedPurchases,
     EmbeddedSessions,
 )
+from oose.embedded.database import FILE_NAME
 from oose.existence import Existence
 from oose.holdings import Holdings
 from oose.imports import Imports
@@ -42,7 +43,6 @@ from oose.web.credentials import Credentials
 from oose.web.gate import Gate
 from oose.web.room import Lobby
 
-DATABASE = "oose.sqlite"
 DISK_THREADS = 8  # one slow read must not hold up the others; a disk gains nothing from more
 chance = random.SystemRandom().random
 
@@ -113,7 +113,7 @@ class Assembly:
     def _open_databases(self) -> None:
         settings, pools = self.settings, self.pools
         self.database = EmbeddedDatabase(
-            settings.root / DATABASE, writer=pools.writer, readers=pools.readers
+            settings.root / FILE_NAME, writer=pools.writer, readers=pools.readers
         )
         self.accounts = EmbeddedAccounts(self.database, Passwords(pools.passwords))
         self.sessions = EmbeddedSessions(self.database)

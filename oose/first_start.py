@@ -1,15 +1,31 @@
 """What a stranger needs after the first start: a user, and the command for a first upload."""
 
 import secrets
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from oose.accounts import ManagedAccounts
+from oose.durable import FOLDER_MODE
 from oose.secrets_file import write_private
 from oose.web.credentials import Credentials
 
 FIRST_USER = "admin"
 LOGIN_FILE = "login.toml"
+
+
+def make_root(root: Path) -> None:
+    """Make the folder of everything: nginx passes through it, what is secret has its own mode."""
+    if not root.exists():
+        root.mkdir(parents=True)
+        root.chmod(FOLDER_MODE)
+
+
+def own_command() -> str:
+    """How this installation's `oose` command is called from a shell."""
+    beside = Path(sys.executable).with_name("oose")
+    return "oose" if shutil.which("oose") == str(beside) else str(beside)
 
 
 async def make_first_user(
@@ -43,5 +59,5 @@ async def make_first_user(
     await accounts.add(FIRST_USER, password, now)
     return (
         f"A first user, {FIRST_USER!r}, was made; the password is in {profile}",
-        f"Upload something:  oose --profile {profile} upload FILE",
+        f"Upload something:  {own_command()} --profile {profile} upload FILE",
     )

@@ -38,9 +38,10 @@ class Passwords:
         if self._nobody is None:
             self._nobody = self._hasher.hash(b"nobody's password")
         try:
-            return self._hasher.verify(hashed or self._nobody, password)
+            self._hasher.verify(hashed or self._nobody, password)
         except (VerificationError, InvalidHashError):
             return False
+        return hashed is not None
 
 
 def as_bytes(password: str) -> bytes:

@@ -17,8 +17,8 @@ from twisted.python.logfile import LogFile
 
 from oose import log
 from oose.assembly import Assembly
-from oose.durable import FOLDER_MODE
 from oose.engine import CannotStart, Engine
+from oose.first_start import make_root
 from oose.peers import PeerClient
 from oose.secrets_file import UnreadableSecrets, load_or_make
 from oose.settings import BadSettings, PrismSettings, Settings, StoreSettings, Tls, read, warnings
@@ -96,13 +96,6 @@ def put_together(settings: Settings, fail: Callable[[], None]) -> OoseService:
     tls = None if ssl.pem is None else load(certificate or Path(ssl.pem))
     assembly = Assembly(settings, secrets, peers, reactor)
     return OoseService(assembly, tls, certificate, reactor, fail)
-
-
-def make_root(root: Path) -> None:
-    """Make the folder of everything: nginx passes through it, what is secret has its own mode."""
-    if not root.exists():
-        root.mkdir(parents=True)
-        root.chmod(FOLDER_MODE)
 
 
 def own_certificate(settings: Settings) -> Path | None:

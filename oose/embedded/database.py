@@ -22,6 +22,7 @@ from oose.pool import Pool
 
 T = TypeVar("T")
 Call = Callable[[sqlite3.Connection], T]
+FILE_NAME = "oose.sqlite"  # below the configuration's `root`
 BUSY = 5.0  # seconds to wait for the `oose user` command, which opens the same file
 
 
