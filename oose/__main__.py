@@ -1,0 +1,5 @@
+"""`python -m oose`: the `oose` command."""
+
+from oose.cli import main
+
+main()

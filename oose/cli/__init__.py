@@ -1,0 +1,78 @@
+"""The `oose` command: works against any prism by its URL, and on this machine's configuration."""
+
+from typing import Any
+
+import click
+
+from oose import __version__
+from oose.cli.configuration import config_group
+from oose.cli.content import detail_command, download_command, purchase_command, upload_command
+from oose.cli.desk import Desk
+from oose.cli.exits import INTERRUPTED, MEANINGS, CommandFailed
+from oose.cli.local import hash_command, path_command
+from oose.cli.operating import cache_group, status_command
+from oose.cli.users import user_group
+
+__all__ = ["command", "main"]
+
+
+class Ending(click.Group):
+    """A group whose commands end with a message and an exit code, whatever happens."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See `click.Group`."""
+        try:
+            return super().invoke(ctx)
+        except CommandFailed as error:
+            ctx.find_object(Desk).refuse(error.message)  # type: ignore[union-attr] # made below
+            ctx.exit(error.code)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("oose: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=Ending, epilog=MEANINGS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--profile", metavar="FILE", help="Where the prism is and who you are, in TOML.")
+@click.option("--url", metavar="URL", help="The prism's base URL.")
+@click.option("--ca", metavar="FILE", help="Certificates to trust, beside the system's.")
+@click.option("--insecure", is_flag=True, help="Accept any certificate.")
+@click.option("--json", "as_json", is_flag=True, help="Results on stdout as JSON, for scripts.")
+@click.version_option(__version__, prog_name="oose")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    profile: str | None,
+    url: str | None,
+    ca: str | None,
+    *,
+    insecure: bool,
+    as_json: bool,
+) -> None:
+    """Keep and deliver large media files with OOSE.
+
+    The login comes from a profile (--profile, $OOSE_PROFILE, ~/.config/oose/login.toml, or the
+    data/login.toml of a first start) or from OOSE_PRISM with OOSE_USERNAME and OOSE_PASSWORD, or
+    OOSE_TOKEN; OOSE_CA names certificates. Never from the command line, where others can read it.
+    """
+    ctx.obj = Desk(profile, url, ca, insecure, as_json)
+    ctx.call_on_close(ctx.obj.close)
+
+
+for _each in (
+    upload_command,
+    download_command,
+    detail_command,
+    purchase_command,
+    cache_group,
+    status_command,
+    user_group,
+    config_group,
+    hash_command,
+    path_command,
+):
+    command.add_command(_each)
+
+
+def main() -> None:
+    """The console script."""
+    command(prog_name="oose")

@@ -1,0 +1,38 @@
+"""Commands on a prism itself: status, cache."""
+
+import click
+
+from oose.cli.desk import Desk, fields
+
+
+@click.command("status")
+@click.pass_obj
+def status_command(desk: Desk) -> None:
+    """Tell whether the prism answers, its version and its counters."""
+    desk.prism().open("/ping")
+    stats = desk.prism().open("/stats")
+    value = {"url": desk.prism().profile.url, **stats}
+    desk.table(value, ("what", "now"), fields(value))
+
+
+@click.group("cache")
+def cache_group() -> None:
+    """Look at the caches of a prism, or empty them."""
+
+
+@cache_group.command("detail")
+@click.argument("command", default="stats")
+@click.pass_obj
+def detail_command(desk: Desk, command: str) -> None:
+    """Show a cache: all, stats, prismHits or storeHits."""
+    found = desk.prism().call_as_peer("/cache/detail", {"command": command})
+    desk.table(found, ("what", "value"), fields(found))
+
+
+@cache_group.command("flush")
+@click.argument("command")
+@click.pass_obj
+def flush_command(desk: Desk, command: str) -> None:
+    """Empty a cache: all, stats, prismHits or storeHits."""
+    done = desk.prism().call_as_peer("/cache/flush", {"command": command})
+    desk.result(done, f"{done['count']} entries removed")
