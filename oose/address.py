@@ -24,7 +24,10 @@ NO_EXTENSION = "bin"
 
 def shown(value: object) -> str:
     """`value` for a message, cut where it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an endless number, a nest too deep: `repr` may fail in any way
+        text = f"a value of type {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
