@@ -7,7 +7,7 @@ Content under a hash never changes, so its strong entity tag is the hash, and th
 import re
 from enum import Enum, auto
 
-_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
+_TAG = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
 
 
 class Verdict(Enum):
@@ -34,14 +34,15 @@ def range_applies(if_range: str | None, etag: str) -> bool:
 
 
 def _names(header: str, etag: str, *, weak: bool) -> bool:
-    """Whether a list of entity tags has this one; a list that is broken ends where it breaks."""
+    """Whether a list of entity tags has this one; a list that is broken ends where it breaks.
+
+    Empty elements are skipped, as RFC 9110 section 5.6.1.2 wants it.
+    """
     if header.strip() == "*":
         return True
     position = 0
     while match := _TAG.match(header, position):
         if match[2] == etag and (weak or match[1] is None):
             return True
-        if match.end() == position:
-            break
         position = match.end()
     return False
