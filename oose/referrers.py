@@ -12,6 +12,7 @@ LONGEST = 253  # characters of a host name (RFC 1035 section 2.3.4)
 ANY = "*"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")  # browsers take it for an address or nothing
 
 
 def parse_referrers(value: object) -> tuple[str, ...]:
@@ -73,4 +74,4 @@ def _canonical(host: str) -> str | None:
         name = host.lower() if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
         return None
-    return name if _HOST.fullmatch(name) else None
+    return name if _HOST.fullmatch(name) and not _NUMBER.fullmatch(name) else None
