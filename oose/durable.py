@@ -12,7 +12,7 @@ FOLDER_MODE = 0o755
 
 def write_all(descriptor: int, chunks: Sequence[bytes], size: int) -> None:
     """Write every chunk at the file's end, without joining them."""
-    rest: list[bytes | memoryview] = list(chunks)
+    rest: list[bytes | memoryview] = [chunk for chunk in chunks if chunk]
     while size:
         written = os.writev(descriptor, rest[:1024])
         size -= written
@@ -29,7 +29,10 @@ def publish(source: Path, final: Path) -> None:
     except FileExistsError:
         second = source.with_name(secrets.token_hex(12))
         second.hardlink_to(source)
-        second.replace(final)
+        try:
+            second.replace(final)
+        finally:
+            second.unlink(missing_ok=True)
 
 
 def unpublish(final: Path, source: Path) -> None:
@@ -47,7 +50,7 @@ def make_folders(folder: Path, stop: Path) -> None:
     except FileExistsError:
         return
     except FileNotFoundError:
-        if folder == stop:
+        if folder.parent == stop:
             raise
         make_folders(folder.parent, stop)
         with suppress(FileExistsError):  # another thread was faster
@@ -67,10 +70,18 @@ def sync_folder(folder: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a small file so that a crash leaves it whole or not there."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    draft = path.with_name(f"{draft_prefix(path)}{secrets.token_hex(4)}")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def draft_prefix(path: Path) -> str:
+    """How the names begin of what a crash may leave beside `path`."""
+    return f".{path.name}."
