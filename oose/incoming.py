@@ -34,8 +34,13 @@ class Incoming:
         path = incoming / secrets.token_hex(12)
         with explained(store):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-            os.fchmod(descriptor, FILE_MODE)
-        return cls(store, content, min_free, path, descriptor)
+            begun = cls(store, content, min_free, path, descriptor)
+            try:
+                os.fchmod(descriptor, FILE_MODE)
+            except OSError:
+                begun.withdraw()
+                raise
+        return begun
 
     def write(self, chunks: Sequence[bytes]) -> None:
         """Append; `DiskFull` when the disk's `min_free` would be touched."""
@@ -52,8 +57,7 @@ class Incoming:
             return
         with explained(self.store):
             os.fdatasync(self._descriptor)
-            os.close(self._descriptor)
-        self._descriptor = -1
+            self._close()
 
     def commit(self, content_hash: str, ext: str) -> str:
         """Make the file durable and visible at its place; its path below `content`.
@@ -80,12 +84,16 @@ class Incoming:
     def withdraw(self) -> None:
         """Leave nothing behind, whatever was done so far; also where the disk is failing."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            with suppress(OSError):
+                self._close()
         with suppress(OSError):
             if self._final is not None:
                 unpublish(self._final, self.path)
             self.path.unlink()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1  # also where closing fails
+        os.close(descriptor)
 
 
 class explained:  # noqa: N801 # reads as a statement
@@ -106,4 +114,5 @@ def unavailable(name: str, error: OSError) -> OoseError:
     """What a failed call on the disk of the store `name` means for a client."""
     if error.errno in FULL:
         return DiskFull(f"The store {name!r} is full")
-    return Unavailable(f"The disk of the store {name!r} failed: {os.strerror(error.errno or 0)}")
+    why = os.strerror(error.errno or errno.EIO)
+    return Unavailable(f"The disk of the store {name!r} failed: {why}")
