@@ -8,18 +8,19 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from attrs import define, frozen
 
 from oose.address import old_relative_path, parse_content_name, parse_relative_path, relative_path
-from oose.durable import FOLDER_MODE, sync_folder, unpublish, write_whole
-from oose.errors import NotFound, Unavailable
-from oose.incoming import Incoming, unavailable
+from oose.durable import FOLDER_MODE, draft_prefix, sync_folder, unpublish, write_whole
+from oose.errors import BadInput, NotFound, Unavailable
+from oose.incoming import Incoming, explained
 
 IDENTITY = "oose-store.json"
+READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hold it up
 
 
 class NotOurs(Exception):
@@ -140,10 +141,14 @@ class Disk:
             raise NotOurs(f"{self.root} has no {IDENTITY}: the disk is not mounted")
         with suppress(FileExistsError):
             self.root.mkdir(parents=True)
-        if any(entry != "lost+found" for entry in os.listdir(self.root)):  # noqa: PTH208
+        path = self.root / IDENTITY
+        there = [entry for entry in self.root.iterdir() if entry.name != "lost+found"]
+        if any(not entry.name.startswith(draft_prefix(path)) for entry in there):
             raise NotOurs(f"{self.root} is not empty and has no {IDENTITY}")
+        for draft in there:  # the first start was cut short
+            draft.unlink()
         identity = secrets.token_hex(16)
-        write_whole(self.root / IDENTITY, json.dumps({"store": self.name, "id": identity}))
+        write_whole(path, json.dumps({"store": self.name, "id": identity}))
         return identity
 
     # Room.
@@ -163,11 +168,11 @@ class Disk:
     def left_behind(self) -> Iterator[Intent]:
         """What a crash left in `incoming`."""
         for path in sorted(self.incoming.iterdir()):
-            _, _, name = path.name.partition(".")
-            if name:
-                yield Intent(path, *parse_content_name(name))
-            else:
-                yield Intent(path, None, None)
+            if not path.is_dir():
+                try:
+                    yield Intent(path, *parse_content_name(path.name.partition(".")[2]))
+                except BadInput:
+                    yield Intent(path, None, None)
 
     def settle(self, intent: Intent, *, recorded: bool) -> None:
         """Clear up after a crash: what was being made visible stays only when it was `recorded`."""
@@ -182,44 +187,51 @@ class Disk:
         for form in (relative_path, old_relative_path):
             path = PurePosixPath(form(content_hash, "x"))
             stem = path.stem + "."
-            try:
-                names = os.listdir(self.content / path.parent)  # noqa: PTH208 # names are enough
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            for name in sorted(names):
+            for name in sorted(self._names(path.parent)):
                 if name.startswith(stem):
                     found = self.look_at(str(path.with_name(name)))
                     if found is not None:
                         return found
         return None
 
+    def _names(self, folder: PurePosixPath) -> Sequence[str]:
+        with explained(self.name), suppress(FileNotFoundError, NotADirectoryError):
+            return os.listdir(self.content / folder)  # noqa: PTH208 # names are enough
+        return ()
+
     def look_at(self, path: str) -> Found | None:
         """The content file at a relative path, None where there is no plain file."""
-        try:
+        with explained(self.name), suppress(FileNotFoundError, NotADirectoryError, NotFound):
             _, ext = parse_relative_path(path)
             status = (self.content / path).lstat()
-        except (FileNotFoundError, NotADirectoryError, NotFound):
-            return None
-        return Found(path, ext, status.st_size) if stat.S_ISREG(status.st_mode) else None
+            if stat.S_ISREG(status.st_mode):
+                return Found(path, ext, status.st_size)
+        return None
 
     def open(self, path: str) -> tuple[int, int]:
         """Open the file at a relative path for reading: descriptor and size; `NotFound`."""
-        try:
-            descriptor = os.open(self.content / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
-                raise NotFound("The file is not on this store") from None
-            raise unavailable(self.name, error) from error
-        return descriptor, os.fstat(descriptor).st_size
+        with explained(self.name):
+            try:
+                descriptor = os.open(self.content / path, READING)
+            except OSError as error:
+                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
+                    raise NotFound("The file is not on this store") from None
+                raise
+            status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise NotFound("The file is not on this store")
+        return descriptor, status.st_size
 
     def remove(self, path: str) -> bool:
         """Delete the file at a relative path; whether it was there."""
-        try:
-            (self.content / path).unlink()
-        except FileNotFoundError:
-            return False
-        sync_folder((self.content / path).parent)
-        return True
+        with explained(self.name):
+            try:
+                (self.content / path).unlink()
+            except FileNotFoundError:
+                return False
+            sync_folder((self.content / path).parent)
+            return True
 
     def set_aside(self, path: str, content_hash: str, why: str) -> None:
         """Move a file to quarantine, with `why` beside it."""
@@ -227,7 +239,8 @@ class Disk:
         target = self.quarantine / f"{content_hash}.{ext}"
         if target.exists():  # an earlier one stays too
             target = self.quarantine / f"{content_hash}.{secrets.token_hex(4)}.{ext}"
-        write_whole(target.with_name(target.name + ".why.json"), why)
-        (self.content / path).rename(target)
-        sync_folder(self.quarantine)
-        sync_folder((self.content / path).parent)
+        with explained(self.name):
+            write_whole(target.with_name(target.name + ".why.json"), why)
+            (self.content / path).rename(target)
+            sync_folder(self.quarantine)
+            sync_folder((self.content / path).parent)
