@@ -16,7 +16,6 @@ Kind = Callable[[object], T]
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _EXTENSION = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 _INTERNAL = re.compile(r"/[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*")
-_DAY = 86400.0
 duration = parse_duration
 size = parse_size
 
@@ -113,7 +112,7 @@ def url(value: object) -> str:
         raise ValueError(expected)
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         raise ValueError(expected) from None
     if not usable or parts.path not in {"", "/"} or "@" in parts.netloc or " " in value:

@@ -9,25 +9,22 @@ from typing import Any
 
 from oose.address import HASH_TYPES
 from oose.settings import kinds
-from oose.settings.model import (
-    BadSettings,
-    CloneSettings,
-    HeartbeatSettings,
-    InventorySettings,
-    LogSettings,
-    PrismSettings,
-    PurchaseSettings,
-    RetrieveSettings,
-    SessionSettings,
-    Settings,
-    StoreSettings,
-    Tls,
-)
+from oose.settings.model import BadSettings, PrismSettings, Settings, StoreSettings, Tls
 from oose.settings.section import Section, is_mapping, shown
+from oose.settings.services import (
+    take_clones,
+    take_heartbeat,
+    take_inventory,
+    take_log,
+    take_purchase,
+    take_retrieve,
+    take_session,
+)
 from oose.settings.warnings import exposures, rooms_of
 
 BY_THE_SYSTEM: str | bool = True  # whose authorities judge the certificates of peers
 DEFAULTS: Mapping[str, Any] = {"prism": {"enabled": True}, "store": {"enabled": True}}
+Titled = Sequence[tuple[str, StoreSettings]]  # each as messages call it: `store`, `store[1]`
 CLUSTER = "a cluster is not supported by this version yet; without it the embedded database serves"
 port = kinds.whole(0, 65535)
 workers = kinds.whole(1, 64)
@@ -48,10 +45,12 @@ def run(path: Path) -> Mapping[str, Any]:
     """The top-level names of a Python file, without what it imports and its private ones."""
     names: dict[str, Any] = {"__file__": str(path), "__name__": "oose_configuration"}
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), names)  # noqa: S102  # it is the format
+        source = path.read_bytes()
     except OSError as error:
         raise BadSettings([f"{path}: cannot be read: {error.strerror}"]) from None
-    except Exception as error:  # a configuration may raise anything
+    try:
+        exec(compile(source, str(path), "exec"), names)  # noqa: S102  # it is the format
+    except (Exception, SystemExit) as error:  # a configuration may raise anything
         raise BadSettings(
             [f"{path}: {where(error, path)}{type(error).__name__}: {error}"]
         ) from None
@@ -69,7 +68,7 @@ def is_code(value: object) -> bool:
     return callable(value)
 
 
-def where(error: Exception, path: Path) -> str:
+def where(error: BaseException, path: Path) -> str:
     """The line of the configuration that failed."""
     lines = [
         each.lineno
@@ -87,9 +86,10 @@ def check(names: Mapping[str, Any], path: Path | None) -> Settings:
     root = take_path(top, "root", Path("data"))
     tls = take_tls(top)
     prism = take_prism(top.section("prism"))
-    stores = take_stores(top, names.get("store"), root, prism.name, problems)
+    titled = take_stores(top, names.get("store"), root, prism.name, problems)
+    stores = tuple(store for _, store in titled)
     if not problems:
-        problems.extend(conflicts(prism, stores))
+        problems.extend(conflicts(prism, titled))
     insecure = top.take("insecure", kinds.flag, False)
     has_tls = tls is not None and tls.pem is not None
     if not insecure:
@@ -128,17 +128,27 @@ def take_path(section: Section, key: str, default: Path) -> Path:
     return Path(section.take(key, kinds.text, str(default))).absolute()
 
 
+def is_file(name: str) -> bool:
+    """Whether there is such a file that we may see; not for names no file system takes."""
+    try:
+        return Path(name).is_file()
+    except OSError:
+        return False
+
+
 def take_tls(top: Section) -> Tls | None:
     """`ssl`."""
     section = top.section("ssl")
     pem = section.take("pem", kinds.optional(kinds.text), None)
     if pem is not None and pem != "auto":
         pem = str(Path(pem).absolute())
-        if not Path(pem).is_file():
+        if not is_file(pem):
             section.wrong("pem", f"there is no file {pem}")
     verify: str | bool = section.take("verify", kinds.verify, BY_THE_SYSTEM)
-    if isinstance(verify, str) and not Path(verify).is_file():
-        section.wrong("verify", f"there is no file {verify}")
+    if isinstance(verify, str):
+        verify = str(Path(verify).absolute())
+        if not is_file(verify):
+            section.wrong("verify", f"there is no file {verify}")
     section.close()
     return Tls(pem, verify) if pem is not None or verify is not True else None
 
@@ -169,9 +179,7 @@ def take_prism(section: Section) -> PrismSettings:
     return settings
 
 
-def take_stores(
-    top: Section, given: object, root: Path, prism: str, problems: list[str]
-) -> tuple[StoreSettings, ...]:
+def take_stores(top: Section, given: object, root: Path, prism: str, problems: list[str]) -> Titled:
     """`store`: one mapping or a list of them, one a disk; those that are enabled."""
     top.take("store", lambda value: value, None)
     if given is None:
@@ -186,8 +194,8 @@ def take_stores(
             continue
         store, enabled = take_store(Section(name, each, problems), index, root, prism)
         if enabled:
-            stores.append(store)
-    return tuple(stores)
+            stores.append((name, store))
+    return stores
 
 
 def take_store(section: Section, index: int, root: Path, prism: str) -> tuple[StoreSettings, bool]:
@@ -226,25 +234,21 @@ def check_room(section: Section, room: PrismSettings | StoreSettings) -> None:
     section.close()
 
 
-def conflicts(prism: PrismSettings, stores: Sequence[StoreSettings]) -> Sequence[str]:
+def conflicts(prism: PrismSettings, stores: Titled) -> Sequence[str]:
     """What no two rooms may share, and that there is a room at all."""
-    rooms = rooms_of(prism, stores)
+    rooms: list[tuple[str, PrismSettings | StoreSettings]] = [*stores]
+    if prism.enabled:
+        rooms.insert(0, ("prism", prism))
     if not rooms:
         return ["nothing is enabled: set enabled in prism, in store or in both"]
     found = []
     seen: dict[object, str] = {}
-    for index, (_, room) in enumerate(rooms):
-        title = room_title(room, index)
+    for title, room in rooms:
         for key, value in distinct(room).items():
             other = seen.setdefault((key, value), title)
             if other != title:
                 found.append(f"{title}.{key}: the same as that of {other}")
     return found
-
-
-def room_title(room: PrismSettings | StoreSettings, index: int) -> str:
-    """How messages about several rooms call one of them."""
-    return "prism" if isinstance(room, PrismSettings) else f"store[{index}] ({room.name})"
 
 
 def distinct(room: PrismSettings | StoreSettings) -> Mapping[str, object]:
@@ -255,98 +259,3 @@ def distinct(room: PrismSettings | StoreSettings) -> Mapping[str, object]:
     if isinstance(room, StoreSettings):
         values["root"] = room.root
     return values
-
-
-def take_heartbeat(section: Section) -> HeartbeatSettings:
-    """`heartbeat`."""
-    default = HeartbeatSettings()
-    take = section.take
-    settings = HeartbeatSettings(
-        enabled=take("enabled", kinds.optional(kinds.flag), default.enabled),
-        start_delay=take("start_delay", kinds.duration, default.start_delay),
-        frequency=take("frequency", kinds.lasting, default.frequency),
-        retries=take("retries", kinds.whole(0, 1000), default.retries),
-        concurrency=take("concurrency", kinds.whole(1, 1000), default.concurrency),
-        ping_response_timeout=take(
-            "ping_response_timeout", kinds.lasting, default.ping_response_timeout
-        ),
-        vote_life=take("vote_life", kinds.lasting, default.vote_life),
-        vote_prune_frequency=take(
-            "vote_prune_frequency", kinds.lasting, default.vote_prune_frequency
-        ),
-    )
-    section.close()
-    return settings
-
-
-def take_inventory(section: Section) -> InventorySettings:
-    """`inventory`."""
-    default = InventorySettings()
-    take = section.take
-    settings = InventorySettings(
-        frequency=take("frequency", kinds.lasting, default.frequency),
-        driver=take("driver", kinds.choice("auto", "unix", "native"), default.driver),
-        verify_frequency=take(
-            "verify_frequency", kinds.optional(kinds.lasting), default.verify_frequency
-        ),
-    )
-    section.close()
-    return settings
-
-
-def take_purchase(section: Section) -> PurchaseSettings:
-    """`purchase`."""
-    default = PurchaseSettings()
-    settings = PurchaseSettings(
-        life=section.take("life", kinds.lasting, default.life),
-        afterlife=section.take("afterlife", kinds.duration, default.afterlife),
-    )
-    section.close()
-    return settings
-
-
-def take_clones(section: Section) -> CloneSettings:
-    """`clones`."""
-    default = CloneSettings()
-    settings = CloneSettings(
-        minimum=section.take("minimum", kinds.whole(1, 64), default.minimum),
-        maximum=section.take("maximum", kinds.whole(1, 64), default.maximum),
-    )
-    if settings.maximum < settings.minimum:
-        section.wrong("maximum", f"expected at least the minimum, {settings.minimum}")
-    section.close()
-    return settings
-
-
-def take_session(section: Section) -> SessionSettings:
-    """`session`."""
-    settings = SessionSettings(life=section.take("life", kinds.lasting, SessionSettings().life))
-    section.close()
-    return settings
-
-
-def take_retrieve(section: Section) -> RetrieveSettings:
-    """`retrieve`."""
-    default = RetrieveSettings()
-    take = section.take
-    settings = RetrieveSettings(
-        allow_private=take("allow_private", kinds.flag, default.allow_private),
-        timeout=take("timeout", kinds.lasting, default.timeout),
-        max_size=take("max_size", kinds.optional(kinds.size), default.max_size),
-        max_redirects=take("max_redirects", kinds.whole(0, 50), default.max_redirects),
-    )
-    section.close()
-    return settings
-
-
-def take_log(section: Section) -> LogSettings:
-    """`log`."""
-    default = LogSettings()
-    settings = LogSettings(
-        format=section.take("format", kinds.choice("text", "json"), default.format),
-        level=section.take(
-            "level", kinds.choice("debug", "info", "warn", "error", "critical"), default.level
-        ),
-    )
-    section.close()
-    return settings

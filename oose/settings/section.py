@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, TypeGuard, TypeVar
 
+from oose import address
 from oose.settings.kinds import Kind
 
 T = TypeVar("T")
@@ -72,5 +73,4 @@ def shown(key: str, value: object) -> str:
     """`value` for a message; never what may be a secret."""
     if "password" in key:
         return f"a secret of type {type(value).__name__}"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return address.shown(value)

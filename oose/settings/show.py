@@ -7,8 +7,9 @@ from typing import Any
 from attrs import asdict
 
 from oose.settings.model import Settings
+from oose.settings.warnings import SHORTEST_PASSWORD
 
-MASKED = "********"
+MASKED = "*" * SHORTEST_PASSWORD  # no shorter, or a room heard from elsewhere would be refused
 
 
 def show(settings: Settings) -> str:
@@ -17,7 +18,8 @@ def show(settings: Settings) -> str:
     values.pop("path")
     stores = values.pop("stores")
     tls = values.pop("ssl")
-    lines = [f"# {settings.path or 'the defaults of one machine'}"]
+    origin = str(settings.path or "the defaults of one machine")
+    lines = [f"# {repr(origin)[1:-1]}"]  # a line break in it stays in the comment
     lines += assignments(
         {name: each for name, each in values.items() if not isinstance(each, dict)}
     )

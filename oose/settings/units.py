@@ -39,7 +39,9 @@ def parse_size(value: object) -> int:
 
 
 def _parse(value: object, units: Mapping[str, float], expected: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
         return value
     match = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
     unit = units.get(match[2].lower()) if match else None
