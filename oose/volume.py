@@ -61,7 +61,9 @@ class Volume:
     async def enroll(self, known: str | None, *, may_create: bool) -> Sequence[Intent]:
         """Take the disk into use; what a crash left in `incoming`, nothing when it is not ours."""
         try:
-            self.identity = await self.pool.run(self.disk.enroll, known, may_create=may_create)
+            identity = await self.pool.run(self.disk.enroll, known, may_create=may_create)
+            # Before the disk is usable: an upload that begins now is not left behind.
+            left = await self.pool.run(lambda: list(self.disk.left_behind()))
         except NotOurs as error:
             _log.error("{why}: the store {store} is unavailable", why=error, store=self.disk.name)
             return ()
@@ -69,8 +71,9 @@ class Volume:
             why = unavailable(self.disk.name, error).message
             _log.error("{why}: the store {store} is unavailable", why=why, store=self.disk.name)
             return ()
+        self.identity = identity
         await self.refresh()
-        return await self.pool.run(lambda: list(self.disk.left_behind()))
+        return left
 
     async def refresh(self) -> bool:
         """Look whether the disk is there and how much room it has; whether it is usable."""
@@ -88,8 +91,11 @@ class Volume:
         return True
 
     async def settle(self, intent: Intent, *, recorded: bool) -> None:
-        """Clear up one thing that a crash left behind; see `Disk.settle`."""
-        await self.pool.run(self.disk.settle, intent, recorded=recorded)
+        """Clear up one thing that a crash left behind, now or at the next start: `Disk.settle`."""
+        try:
+            await self.pool.run(self.disk.settle, intent, recorded=recorded)
+        except OSError as error:
+            _log.error("{why}", why=unavailable(self.disk.name, error).message)
 
     def receive(self) -> "Reception":
         """Begin to receive a file; the disk is not touched before there is something to write."""
