@@ -8,7 +8,6 @@ from typing import ParamSpec, TypeVar
 import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import globalLogPublisher
 
 from oose.address import relative_path
 from oose.disk import IDENTITY, Disk, Found
@@ -17,6 +16,7 @@ from oose.pool import Inline, Threads
 from oose.volume import SMALL, Volume
 from tests.real import reactor
 from tests.unit.faults import descriptors, fail
+from tests.unit.logged import logged
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,16 +58,8 @@ def threads() -> Iterator[Threads]:
 
 @pytest.fixture
 def errors() -> Iterator[list[str]]:
-    """What is logged as an error."""
-    seen: list[str] = []
-
-    def observe(event: dict[str, object]) -> None:
-        if getattr(event.get("log_level"), "name", "") == "error":
-            seen.append(str(event.get("why")))
-
-    globalLogPublisher.addObserver(observe)
-    yield seen
-    globalLogPublisher.removeObserver(observe)
+    with logged("error") as seen:
+        yield seen
 
 
 @pytest.fixture
