@@ -19,7 +19,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 Shows = Callable[[str], bool]
 LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3, "critical": 4}
 _SECRET = re.compile("password|token|secret|authorization|cookie", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _OWN = frozenset({"part", "request"})
 
 
@@ -188,5 +188,9 @@ def _traceback(event: Mapping[str, Any]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Without line breaks and control characters, so that nobody can forge a line."""
+    """Without line breaks and control characters, so that nobody can forge a line.
+
+    Without lone surrogates too, which no file can hold: they are in names of files that are not
+    UTF-8.
+    """
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
