@@ -61,7 +61,8 @@ class _Buckets:
         bucket = self._buckets.get(key)
         if bucket is None:
             return 0
-        level = bucket.level - (now - bucket.seen) / self._limit.leak
+        passed = max(0, now - bucket.seen)  # a clock that is set back locks nobody out
+        level = bucket.level - passed / self._limit.leak
         if level > 0:
             return level
         del self._buckets[key]
