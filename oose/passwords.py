@@ -1,7 +1,7 @@
 """Passwords: kept as argon2id hashes, made and checked in threads of their own."""
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import VerificationError
 
 from oose.errors import Unavailable
 from oose.pool import Pool
@@ -38,8 +38,8 @@ class Passwords:
         if self._nobody is None:
             self._nobody = self._hasher.hash(b"nobody's password")
         try:
-            self._hasher.verify(hashed or self._nobody, password)
-        except (VerificationError, InvalidHashError):
+            self._hasher.verify(self._nobody if hashed is None else hashed, password)
+        except (VerificationError, ValueError):  # `ValueError`: what is kept is no hash at all
             return False
         return hashed is not None
 
