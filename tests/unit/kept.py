@@ -1,0 +1,76 @@
+"""Users, sessions and purchases that tests keep in memory."""
+
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred
+
+from oose.purchases import Purchase, Session
+
+
+@define
+class OneUser:
+    """The accounts of `anna`, whose password is `right`."""
+
+    asked: int = 0
+
+    async def verify(self, username: str, password: str) -> bool:
+        self.asked += 1
+        return (username, password) == ("anna", "right")
+
+
+@define
+class MemorySessions:
+    """`late`, when there is one, is awaited by each `find` after it has looked."""
+
+    kept: dict[str, Session] = field(factory=dict)
+    found: int = 0
+    late: Deferred[None] | None = None
+
+    async def add(self, session: Session) -> None:
+        self.kept[session.digest] = session
+
+    async def find(self, digest: str, now: int) -> Session | None:
+        self.found += 1
+        session = self.kept.get(digest)
+        if self.late is not None:
+            await self.late
+        return session if session is not None and session.expires > now else None
+
+    async def extend(self, digest: str, expires: int) -> None:
+        self.kept[digest] = evolve(self.kept[digest], expires=expires)
+
+    async def remove(self, digest: str) -> bool:
+        return self.kept.pop(digest, None) is not None
+
+    async def prune(self, now: int) -> int:
+        ended = [each.digest for each in self.kept.values() if each.expires <= now]
+        for digest in ended:
+            del self.kept[digest]
+        return len(ended)
+
+
+@define
+class MemoryPurchases:
+    """`late`, when there is one, is awaited by each `find` after it has looked."""
+
+    kept: dict[str, Purchase] = field(factory=dict)
+    found: int = 0
+    late: Deferred[None] | None = None
+
+    async def add(self, purchase: Purchase) -> None:
+        self.kept[purchase.token] = purchase
+
+    async def find(self, token: str) -> Purchase | None:
+        self.found += 1
+        purchase = self.kept.get(token)
+        if self.late is not None:
+            await self.late
+        return purchase
+
+    async def remove(self, token: str) -> bool:
+        return self.kept.pop(token, None) is not None
+
+    async def prune(self, before: int) -> int:
+        ended = [each.token for each in self.kept.values() if each.expires < before]
+        for token in ended:
+            del self.kept[token]
+        return len(ended)
