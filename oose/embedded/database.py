@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
 from oose.background import in_background
@@ -49,18 +49,25 @@ class _Batcher:
         self._pool = pool
         self._work = work
         self._waiting: list[_Job[Any]] = []
-        self._busy = False
+        self._turn = DeferredLock()
+        self.is_open = False
 
     async def run(self, call: Call[T]) -> T:
+        if not self.is_open:
+            raise Unavailable("The database is closed")
         job: _Job[T] = _Job(call)
         self._waiting.append(job)
-        if not self._busy:
-            self._busy = True
+        if not self._turn.locked:
             in_background(self._run_all())
         return await job.answer
 
+    async def end(self) -> None:
+        self.is_open = False
+        async with self._turn:  # when what was asked for before is done
+            pass
+
     async def _run_all(self) -> None:
-        try:
+        async with self._turn:
             while self._waiting:
                 jobs, self._waiting = self._waiting, []
                 try:
@@ -71,8 +78,6 @@ class _Batcher:
                         job.failure = failure
                 for job in jobs:
                     job.tell()
-        finally:
-            self._busy = False
 
 
 class EmbeddedDatabase:
@@ -81,7 +86,6 @@ class EmbeddedDatabase:
     def __init__(self, path: Path, *, writer: Pool, readers: Pool) -> None:
         self.path = path
         self._writer_pool = writer
-        self._readers_pool = readers
         self._writes = _Batcher(writer, self._write_batch)
         self._reads = _Batcher(readers, self._read_batch)
         self._writer: sqlite3.Connection | None = None
@@ -90,9 +94,12 @@ class EmbeddedDatabase:
     async def open(self) -> None:
         """Make the file where there is none, bring an older one up to date; `Unavailable`."""
         await self._writer_pool.run(self._open)
+        self._writes.is_open = self._reads.is_open = True
 
     async def close(self) -> None:
         """Let go of the file, when what was asked for before is done."""
+        await self._reads.end()
+        await self._writes.end()
         await self._writer_pool.run(self._close)
 
     async def write(self, call: Call[T]) -> T:
@@ -113,8 +120,11 @@ class EmbeddedDatabase:
             upgrade(self._writer, self.path)
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only = ON")
-        except (sqlite3.Error, OSError) as error:
-            raise Unavailable(f"{self.path} cannot be used as a database: {error}") from error
+        except Exception as error:
+            self._close()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise Unavailable(f"{self.path} cannot be used as a database: {error}") from error
+            raise
 
     def _connect(self) -> sqlite3.Connection:
         # One thread at a time uses a connection: each batcher waits for its last call.
@@ -132,7 +142,8 @@ class EmbeddedDatabase:
         self._reader = self._writer = None
 
     def _write_batch(self, jobs: Sequence[_Job[Any]]) -> None:
-        connection = self._opened(self._writer)
+        connection = self._writer
+        assert connection is not None
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
@@ -148,14 +159,10 @@ class EmbeddedDatabase:
             raise
 
     def _read_batch(self, jobs: Sequence[_Job[Any]]) -> None:
-        connection = self._opened(self._reader)
+        connection = self._reader
+        assert connection is not None
         for job in jobs:
             _do(job, connection)
-
-    def _opened(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
-        if connection is None:
-            raise Unavailable("The database is closed")
-        return connection
 
 
 def _do(job: _Job[Any], connection: sqlite3.Connection) -> None:

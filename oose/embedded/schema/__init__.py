@@ -1,7 +1,8 @@
 """The versions of the database's schema, each a file of SQL that brings it one further."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,16 +21,49 @@ def upgrade(connection: sqlite3.Connection, path: Path) -> None:
     `Unavailable` when a newer oose has written it.
     """
     known = steps()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == len(known):
-        return
-    if version > len(known):
+    if version_of(connection) < len(known):
+        connection.execute("BEGIN IMMEDIATE")  # the `oose user` command may upgrade it as well
+        try:
+            take_steps(connection, path, known)
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+    if version_of(connection) > len(known):
         raise Unavailable(f"{path} was written by a newer oose: install that version again")
-    if version > 0:
-        with sqlite3.connect(f"{path}.before-{version + 1}") as copy:
-            connection.backup(copy)
-        copy.close()
-    script = "\n".join(known[version:])
-    connection.executescript(
-        f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {len(known)};\nCOMMIT;"
-    )
+
+
+def take_steps(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> None:
+    """Those that lead from where the file is now to today's schema, within a transaction."""
+    version = version_of(connection)
+    if 0 < version < len(known):
+        copy_beside(path, version)
+    for number, script in enumerate(known[version:], version + 1):
+        for statement in statements(script):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number}")
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """How many of the steps have been made; 0 for a new file."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def copy_beside(path: Path, version: int) -> None:
+    """Keep the file as it is before its upgrade; only its owner can read that either."""
+    beside = path.with_name(f"{path.name}.before-{version + 1}")
+    beside.touch(mode=0o600)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(beside)) as copy:
+        source.backup(copy)
+
+
+def statements(script: str) -> Iterator[str]:
+    """The single statements of a text of SQL: `executescript` would end the transaction."""
+    statement = ""
+    for piece in script.split(";"):
+        statement += piece + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
