@@ -1,7 +1,7 @@
 """Who a request comes from, when a proxy stands between."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Protocol
 
 from attrs import frozen
@@ -34,14 +34,13 @@ class ClientAddress:
         """Whether `host`, an address as text, is one of the proxies."""
         if not is_address(host):
             return False
-        address = ip_address(host)
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        return any(mapped in network for network in self.proxies)
+        address = parse_address(host)
+        return any(address in network for network in self.proxies)
 
     def is_near(self, request: Forwarded) -> bool:
         """Whether the other end of the connection is this machine or a trusted proxy."""
         host = self.peer(request)
-        return self.trusts(host) or (is_address(host) and ip_address(host).is_loopback)
+        return self.trusts(host) or (is_address(host) and parse_address(host).is_loopback)
 
     def peer(self, request: Forwarded) -> str:
         """The address at the other end of the connection, as text."""
@@ -75,3 +74,11 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def parse_address(host: str) -> IPv4Address | IPv6Address:
+    """An address as text; IPv4's as a socket that listens on `::` has it is IPv4 all the same."""
+    address = ip_address(host)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
