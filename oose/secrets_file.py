@@ -17,11 +17,15 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
 
 
 def load_or_make(path: Path) -> Mapping[str, Credentials]:
@@ -29,7 +33,7 @@ def load_or_make(path: Path) -> Mapping[str, Credentials]:
     try:
         kept = json.loads(path.read_text("utf-8"))
         return {
-            kind: Credentials(kept[kind]["username"], kept[kind]["password"])
+            kind: Credentials(as_text(kept[kind]["username"]), as_text(kept[kind]["password"]))
             for kind in ("prism", "store")
         }
     except FileNotFoundError:
@@ -43,3 +47,10 @@ def load_or_make(path: Path) -> Mapping[str, Credentials]:
         raise UnreadableSecrets(
             f"{path} is not a file of secrets that oose made; move it away and start again"
         ) from None
+
+
+def as_text(value: object) -> str:
+    """What has to be text of one line, not empty; `TypeError`."""
+    if isinstance(value, str) and value and value.isprintable():
+        return value
+    raise TypeError(value)
