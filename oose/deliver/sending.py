@@ -5,6 +5,7 @@ on the size of the file. A client that takes nothing for `patience` seconds is c
 """
 
 import os
+from abc import ABC, abstractmethod
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -21,7 +22,7 @@ READ = 256 * 1024  # with 1 MiB TLS is half as fast
 
 
 @implementer(IPushProducer)
-class Sender:
+class Sender(ABC):
     """Sends spans of `file` as (part of) the answer to `request`."""
 
     def __init__(self, request: Any, file: OpenFile, clock: IReactorTime, patience: float) -> None:
@@ -42,9 +43,10 @@ class Sender:
         if not self._stopped:
             self._request.unregisterProducer()
 
+    @abstractmethod
     async def send(self, span: Span) -> bool:
         """Send the bytes of `span`; False when the client has left."""
-        raise NotImplementedError
+        ...
 
     # As a producer.
 
