@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from oose.accounts import Account
+from oose.address import shown
 from oose.embedded.database import EmbeddedDatabase
 from oose.errors import BadInput, Conflict, NotFound
 from oose.passwords import Passwords
@@ -22,11 +23,13 @@ class EmbeddedAccounts:
 
     async def verify(self, username: str, password: str) -> bool:
         """See `Accounts.verify`."""
-        row = await self._database.read(
-            lambda c: c.execute(
-                "SELECT password FROM accounts WHERE username = ? AND enabled", (username,)
-            ).fetchone()
-        )
+        row = None
+        if is_username(username):
+            row = await self._database.read(
+                lambda c: c.execute(
+                    "SELECT password FROM accounts WHERE username = ? AND enabled", (username,)
+                ).fetchone()
+            )
         return await self._passwords.verify(row[0] if row is not None else None, password)
 
     async def add(self, username: str, password: str, now: int) -> None:
@@ -58,31 +61,36 @@ class EmbeddedAccounts:
         """See `ManagedAccounts.set_password`."""
         check_password(password)
         hashed = await self._passwords.hash(password)
-        await self._change("UPDATE accounts SET password = ? WHERE username = ?", hashed, username)
+        await self._change(username, "UPDATE accounts SET password = ? WHERE username = ?", hashed)
 
     async def set_enabled(self, username: str, *, enabled: bool) -> None:
         """See `ManagedAccounts.set_enabled`."""
-        await self._change("UPDATE accounts SET enabled = ? WHERE username = ?", enabled, username)
+        await self._change(username, "UPDATE accounts SET enabled = ? WHERE username = ?", enabled)
 
     async def remove(self, username: str) -> None:
         """See `ManagedAccounts.remove`."""
-        await self._change("DELETE FROM accounts WHERE username = ?", username)
+        await self._change(username, "DELETE FROM accounts WHERE username = ?")
 
-    async def _change(self, statement: str, *values: str | bool) -> None:
+    async def _change(self, username: str, statement: str, *values: str | bool) -> None:
         """Change one account and end its sessions."""
-        username = values[-1]
 
-        def change(connection: sqlite3.Connection) -> None:
-            if connection.execute(statement, values).rowcount == 0:
-                raise NotFound(f"There is no user {username!r}")
+        def change(connection: sqlite3.Connection) -> bool:
+            changed = connection.execute(statement, (*values, username)).rowcount > 0
             connection.execute("DELETE FROM sessions WHERE username = ?", (username,))
+            return changed
 
-        await self._database.write(change)
+        if not (is_username(username) and await self._database.write(change)):
+            raise NotFound(f"There is no user {shown(username)}")
 
 
-def check_username(username: str) -> None:
+def is_username(name: str) -> bool:
+    """Whether a user may have this name; no other is looked for, the database may not take it."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_username(name: str) -> None:
     """`BadInput` for a name that no user may have."""
-    if not _NAME.fullmatch(username):
+    if not is_username(name):
         raise BadInput(
             "A user's name has 1 to 64 letters, digits and . _ - @ +, and does not begin with -"
         )
