@@ -8,6 +8,7 @@ from attrs import frozen
 
 from oose import __version__
 from oose.attempts import LoginAttempts
+from oose.credentials import Credentials
 from oose.deliver.delivery import Deliveries
 from oose.disk import Disk
 from oose.downloads import Downloads
@@ -39,7 +40,6 @@ from oose.uploads import Uploads
 from oose.viewing import Viewing
 from oose.volume import Volume
 from oose.web.client import ClientAddress
-from oose.web.credentials import Credentials
 from oose.web.gate import Gate
 from oose.web.room import Lobby
 

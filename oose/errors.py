@@ -1,6 +1,6 @@
 """What can go wrong, each with its HTTP status and words for the person who asked.
 
-Only the HTTP layer (`oose.answers`) turns these into answers; everything below raises them
+Only the HTTP layer (`oose.web.answers`) turns these into answers; everything below raises them
 without knowing HTTP beyond the status they carry. The message is public: it names what went
 wrong and what to do, never a secret, a path of this machine or a stack trace.
 """

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oose.accounts import ManagedAccounts
+from oose.credentials import Credentials
 from oose.durable import FOLDER_MODE
 from oose.secrets_file import write_private
-from oose.web.credentials import Credentials
 
 FIRST_USER = "admin"
 LOGIN_FILE = "login.toml"

@@ -22,6 +22,7 @@ from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
 from oose import __version__
+from oose.credentials import Credentials
 from oose.errors import (
     BadInput,
     ChecksumMismatch,
@@ -41,7 +42,6 @@ from oose.errors import (
 from oose.line import Line, LineEndpoint, resolve_by
 from oose.line_failure import FAILURES, in_words
 from oose.volume import OpenFile
-from oose.web.credentials import Credentials
 
 READ = 256 * 1024  # over TLS, more at a time halves the speed
 MAX_ANSWER = 128 * 1024

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from oose.web.credentials import Credentials
+from oose.credentials import Credentials
 
 
 class UnreadableSecrets(Exception):

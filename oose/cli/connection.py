@@ -142,10 +142,11 @@ def unreachable(profile: Profile, error: Exception) -> str:
 
 def understood(answer: HTTPResponse) -> Any:
     """The JSON of an answer; `CommandFailed` with its message when it is an error."""
-    try:
-        value = json.loads(answer.read())
-    except (OSError, HTTPException, ValueError):
-        value = None
+    with answer:
+        try:
+            value = json.loads(answer.read())
+        except (OSError, HTTPException, ValueError):
+            value = None
     if answer.status >= 400:
         message = value.get("error") if isinstance(value, dict) else None
         words = str(message or f"{answer.status} {answer.reason}")

@@ -48,6 +48,12 @@ def upload_command(desk: Desk, paths: tuple[str, ...], name: str | None, hash_ty
             progress.remove_task(bar)
     if desk.as_json:
         desk.result(results, "")
+    fewer = [each for each in results if each.get("count", 0) < each.get("wanted", 0)]
+    if fewer:
+        copies = f"{fewer[0]['count']} of {fewer[0]['wanted']} copies"
+        desk.say(
+            f"oose: {len(fewer)} of {len(results)} files have fewer copies than wanted: {copies}"
+        )
     if first is not None:
         raise CommandFailed(f"{failed} of {len(results)} files were not uploaded", first.code)
 
@@ -55,7 +61,7 @@ def upload_command(desk: Desk, paths: tuple[str, ...], name: str | None, hash_ty
 def upload_one(
     desk: Desk, path: Path, name: str | None, hash_type: str, progress: Any, bar: TaskID
 ) -> dict[str, Any]:
-    """Upload one file and say where fewer copies than wanted were made."""
+    """Upload one file; what the prism says of it."""
 
     def seen(count: int) -> None:
         progress.advance(bar, count)
@@ -63,8 +69,6 @@ def upload_one(
     file, title = opened(path, name)
     with file:
         result: dict[str, Any] = upload(desk.prism(), file, title, size_of(path), hash_type, seen)
-    if result.get("count", 0) < result.get("wanted", 0):
-        desk.say(f"oose: {path}: {result['count']} of {result['wanted']} copies were made")
     return result
 
 

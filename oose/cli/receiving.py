@@ -25,19 +25,18 @@ def download(prism: Prism, content_hash: str, out: BinaryIO, seen: Seen) -> int:
     answer = prism.ask("/content/download", {"hash": content_hash})
     if answer.status != 200:
         understood(answer)
-    total = int(answer.headers.get("Content-Length", 0))
+    total = int(answer.headers.get("Content-Length", -1))
     digest = hashlib.new(hash_type_of(content_hash))
     size = 0
-    try:
-        while data := answer.read(PIECE):
-            digest.update(data)
-            out.write(data)
-            size += len(data)
-            seen(len(data), total)
-    except HTTPException:
-        pass  # cut off: the sum below says so
-    except ConnectionError as error:
-        raise CommandFailed(f"The download broke off: {error.strerror}", UNAVAILABLE) from None
+    with answer:
+        try:
+            while data := answer.read(PIECE):
+                digest.update(data)
+                out.write(data)
+                size += len(data)
+                seen(len(data), total)
+        except (HTTPException, ConnectionError):
+            pass  # cut off: the sum below says so
     if size != total:
         raise CommandFailed(f"The download broke off after {size} of {total} bytes", UNAVAILABLE)
     if digest.hexdigest() != content_hash:

@@ -54,8 +54,9 @@ class IntakeChannel(HTTPChannel):
         self.transport.pauseProducing()
 
     def resume_intake(self) -> None:
-        """Read on."""
-        self.setTimeout(self.site.timeOut)
+        """Read on. While a request is being answered, however long that takes, nothing is due."""
+        if not self._handlingRequest:
+            self.setTimeout(self.site.timeOut)
         self.transport.resumeProducing()
 
     def widen(self, size: int = RECEIVE_BYTES) -> None:
@@ -126,6 +127,12 @@ class IntakeChannel(HTTPChannel):
             super().timeoutConnection()
         else:
             request.fail(TooSlow(f"Nothing was received for {self.site.timeOut:g} seconds"))
+
+    def loseConnection(self) -> None:
+        """See `HTTPChannel`. TLS ends when the other side agrees: listen for that, not forever."""
+        self.transport.resumeProducing()
+        super().loseConnection()
+        self.setTimeout(self.site.timeOut)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """See `Protocol.connectionLost`."""

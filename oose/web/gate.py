@@ -2,10 +2,10 @@
 
 from twisted.internet.interfaces import IReactorTime
 
+from oose.credentials import Credentials, basic
 from oose.errors import NotAuthenticated
 from oose.logins import Logins
 from oose.web.client import ClientAddress
-from oose.web.credentials import Credentials, basic
 from oose.web.intake import IntakeRequest
 from oose.web.routing import Access
 

@@ -106,6 +106,7 @@ class IntakeRequest(Request):
         if self._serving is None:
             self._start(0, expects=False)
         else:
+            self.channel.resume_intake()  # or nobody would notice that the client leaves
             self._ended.callback(None)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -117,9 +118,9 @@ class IntakeRequest(Request):
     # What handlers use.
 
     def header(self, name: bytes) -> str | None:
-        """The first value of a header as text, None without it."""
+        """A header as text, its lines joined (RFC 9110 section 5.3); None without it."""
         values = self.requestHeaders.getRawHeaders(name)
-        return values[0].decode("utf-8", "replace") if values else None
+        return b", ".join(values).decode("utf-8", "replace") if values else None
 
     @property
     def query(self) -> bytes:

@@ -25,6 +25,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from oose import tls
+from oose.credentials import Credentials
 from oose.errors import (
     BadInput,
     ChecksumMismatch,
@@ -36,7 +37,6 @@ from oose.errors import (
 )
 from oose.peers import READ, FileBody, PeerClient
 from oose.volume import OpenFile
-from oose.web.credentials import Credentials
 
 P = ParamSpec("P")
 T = TypeVar("T")

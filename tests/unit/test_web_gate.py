@@ -9,11 +9,11 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
 from oose.attempts import PAIR, LoginAttempts
+from oose.credentials import Credentials
 from oose.errors import NotAuthenticated, TooManyAttempts
 from oose.logins import Logins
 from oose.purchases import Session
 from oose.web.client import ClientAddress
-from oose.web.credentials import Credentials
 from oose.web.gate import Gate
 from oose.web.routing import Access
 from tests.unit.at_once import at_once

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oose.web.credentials import Credentials, basic
+from oose.credentials import Credentials, basic
 
 OWN = Credentials("prism", "correct horse")
 

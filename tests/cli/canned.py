@@ -1,0 +1,47 @@
+"""A server that answers what a test tells it to, for faults that a real prism does not have."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+
+def answer(body: bytes, status: str = "200 OK", length: int | None = None) -> bytes:
+    """A whole answer, which may lie about its length."""
+    size = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n\r\n".encode() + body
+
+
+def serve_one(connection: socket.socket, sent: bytes) -> None:
+    """Read a request, answer it, and wait until the other side has closed."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += connection.recv(1)
+    length = re.search(rb"Content-Length: (\d+)", head)
+    rest = int(length[1]) if length else 0
+    while rest:
+        rest -= len(connection.recv(rest))
+    connection.sendall(sent)
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(65536):
+        pass
+
+
+@contextmanager
+def canned(answers: Sequence[bytes]) -> Iterator[str]:
+    """Serve one connection an answer; the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):  # the test has ended before all was asked for
+                for each in answers:
+                    connection, _ = server.accept()
+                    with connection:
+                        serve_one(connection, each)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()

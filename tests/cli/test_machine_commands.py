@@ -1,0 +1,126 @@
+"""user, config, hash and path: on this machine, without a prism."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+
+from oose.cli import users
+from oose.cli.configuration import read_configuration
+from oose.cli.exits import CommandFailed
+from tests.cli.asking import Asking
+
+HELLO = hashlib.sha1(b"hello").hexdigest()
+PASSWORD = "a good password"
+
+
+@pytest.fixture
+def config(tmp_path: Path, oose: Asking, monkeypatch: pytest.MonkeyPatch) -> str:
+    path = tmp_path / "local.py"
+    path.write_text(
+        f"root = {str(tmp_path / 'data')!r}\nstore = {{'enabled': True, 'password': 'x' * 20,"
+        " 'username': 'me'}\n"
+    )
+    monkeypatch.setenv("OOSE_CONFIG", str(path))
+    return str(path)
+
+
+def test_users_are_added_changed_and_removed(oose: Asking, config: str) -> None:
+    added = oose("user", "add", "anna", "--password-stdin", "--config", config, stdin=PASSWORD)
+    assert (added.code, added.out) == (0, "User anna added\n")
+    again = oose("user", "add", "anna", "--password-stdin", stdin=PASSWORD)
+    assert again.code == 1
+    assert "anna" in again.err
+    assert [user["username"] for user in oose("--json", "user", "list").json()] == ["anna"]
+    assert oose("user", "password", "anna", "--password-stdin", stdin=PASSWORD + "!\n").code == 0
+    assert oose("user", "disable", "anna").code == 0
+    assert "no" in oose("user", "list").out.splitlines()[1]
+    assert oose("user", "enable", "anna").code == 0
+    assert "yes" in oose("user", "list").out.splitlines()[1]
+    assert oose("user", "remove", "anna").code == 0
+    gone = oose("user", "remove", "anna")
+    assert gone.code == 4
+    assert "anna" in gone.err
+
+
+def test_a_bad_password_or_name_is_refused(oose: Asking, config: str) -> None:
+    assert oose("user", "add", "anna", "--password-stdin", stdin="short").code == 1
+    assert oose("user", "add", "a b", "--password-stdin", stdin=PASSWORD).code == 1
+    assert oose("--json", "user", "list").json() == []
+
+
+def test_a_password_is_asked_for_twice_on_a_terminal(
+    oose: Asking, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = oose("user", "add", "anna")
+    assert without.code == 2
+    assert "--password-stdin" in without.err
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(users.sys, "stdin", Terminal())  # type: ignore[attr-defined] # its import
+    asked: list[dict[str, object]] = []
+
+    def prompt(text: str, **options: object) -> str:
+        asked.append(options)
+        return PASSWORD
+
+    monkeypatch.setattr(users.click, "prompt", prompt)  # type: ignore[attr-defined] # its import
+    assert users.asked_password(from_stdin=False) == PASSWORD
+    assert asked == [{"hide_input": True, "confirmation_prompt": True, "err": True}]
+
+
+def test_an_unexpected_error_is_not_hidden() -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        users.run_now(broken())
+
+
+def test_a_good_configuration_is_called_so(oose: Asking, config: str) -> None:
+    assert oose("config", "check").out == f"{config}: good\n"
+    assert oose("config", "check", config).code == 0
+    shown = oose("config", "show")
+    assert "xxxx" not in shown.out
+
+
+def test_the_defaults_are_good(oose: Asking) -> None:
+    assert oose("config", "check").out == "the defaults: good\n"
+
+
+def test_every_problem_of_a_configuration_is_named(oose: Asking, tmp_path: Path) -> None:
+    path = tmp_path / "bad.py"
+    path.write_text("colour = 1\nprism = {'port': 'x', 'enabled': True}\n")
+    said = oose("config", "check", str(path))
+    assert said.code == 78
+    assert "colour" in said.err
+    assert "prism.port" in said.err
+    assert oose("config", "show", str(tmp_path / "none.py")).code == 78
+    with pytest.raises(CommandFailed):
+        read_configuration(str(path))
+
+
+def test_what_is_insecure_is_warned_of(oose: Asking, tmp_path: Path) -> None:
+    path = tmp_path / "open.py"
+    path.write_text("insecure = True\nprism = {'enabled': True, 'listen': '0.0.0.0'}\n")
+    said = oose("config", "check", str(path))
+    assert said.code == 0
+    assert "prism.listen" in said.err
+
+
+def test_a_hash_is_that_of_the_bytes(oose: Asking, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"hello")
+    assert oose("hash", "a.txt").out == f"{HELLO}  a.txt\n"
+    assert oose("--json", "hash", "a.txt", "--type", "md5").json()["hashType"] == "md5"
+    assert oose("hash", "-", stdin=b"hello").out == f"{HELLO}  -\n"
+    missing = oose("hash", "none")
+    assert (missing.code, missing.err) == (1, "oose: none: No such file or directory\n")
+
+
+def test_a_path_is_where_content_lies(oose: Asking) -> None:
+    assert oose("path", HELLO).out == f"aa/f4/{HELLO}.bin\n"
+    assert oose("path", HELLO, "--ext", "txt", "--old").out.startswith("aa/f4/c6/1d/")
