@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from oose.holdings import Holdings
 from oose.registry import Peer, Registry
+from oose.together import together
 
 FRESH = 60.0  # seconds after which the room on a disk is written down again
 
@@ -26,12 +27,14 @@ class Heartbeat:
         self._written: dict[str, float] = {}
 
     async def beat(self) -> None:
-        """Look once at every disk, and write down what has changed."""
-        for store in self._stores:
-            await store.look()
-            peer = self._registry.store(store.place)
-            if peer is not None:
-                await self._write_down(peer, store)
+        """Look once at every disk, and write down what has changed; no disk waits for another."""
+        await together(self._look_after(store) for store in self._stores)
+
+    async def _look_after(self, store: Holdings) -> None:
+        await store.look()
+        peer = self._registry.store(store.place)
+        if peer is not None:
+            await self._write_down(peer, store)
 
     async def _write_down(self, peer: Peer, store: Holdings) -> None:
         now = self._clock.seconds()
