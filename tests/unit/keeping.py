@@ -50,6 +50,10 @@ class Keeping:
     def now(self) -> int:
         return NOW + int(self.clock.seconds() * 1000)
 
+    async def others_write(self, statement: str, *values: str) -> None:
+        """What somebody else does to the database behind this process's back."""
+        await self.database.write(lambda c: c.execute(statement, values).rowcount)
+
     async def start(self, name: str = "s1", pool: Pool | None = None) -> Holdings:
         """A store as it is after the start of its process."""
         holdings = self.holdings(name, pool)

@@ -1,0 +1,314 @@
+import errno
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from attrs import evolve
+
+from oose.address import old_relative_path
+from oose.disk import IDENTITY
+from oose.errors import NotFound, Unavailable
+from oose.holdings import PIECE, Holdings
+from oose.metadata.documents import Stale
+from oose.metadata.records import InventoryRecord
+from tests.unit.faults import before, descriptors, fail
+from tests.unit.keeping import NOW, Keeping
+from tests.unit.logged import logged
+
+DATA = b"a film"
+HASH = hashlib.sha1(DATA).hexdigest()
+
+
+@pytest_twisted.async_yield_fixture
+async def keeping(tmp_path: Path) -> AsyncIterator[Keeping]:
+    keeping = await Keeping.begin(tmp_path)
+    yield keeping
+    await keeping.database.close()
+
+
+@pytest_twisted.async_yield_fixture
+async def store(keeping: Keeping) -> AsyncIterator[Holdings]:
+    yield await keeping.start()
+
+
+@pytest_twisted.async_yield_fixture
+async def record(keeping: Keeping, store: Holdings) -> AsyncIterator[InventoryRecord]:
+    yield await keeping.put(store, DATA)
+
+
+def path_of(store: Holdings, record: InventoryRecord) -> Path:
+    return store.volume.disk.content / record.relative_path
+
+
+# For placement and uploads
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_is_a_candidate_with_its_room_and_load(store: Holdings) -> None:
+    candidate = store.candidate()
+    assert candidate is not None
+    assert (candidate.name, candidate.machine, candidate.group) == ("p1:s1", "machine1", "main")
+    space = store.volume.space
+    assert (candidate.free, candidate.capacity) == (space.free, space.capacity)
+    assert (candidate.load, candidate.writable) == (0, True)
+    reception = store.receive()
+    busy = store.candidate()
+    assert busy is not None
+    assert busy.load == 1
+    await reception.withdraw()
+
+
+@pytest.mark.parametrize("word", ["active", "available", "writable"])
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_takes_nothing_is_no_candidate(
+    keeping: Keeping, store: Holdings, word: str
+) -> None:
+    await keeping.others_write(
+        "UPDATE documents SET body = json_set(body, ?, json('false'))", f"$.{word}"
+    )
+    await keeping.registry.load()
+    assert store.candidate() is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_without_its_disk_or_a_name_is_no_candidate(
+    keeping: Keeping, store: Holdings
+) -> None:
+    (store.volume.disk.root / IDENTITY).unlink()
+    await store.volume.refresh()
+    assert store.candidate() is None
+    assert keeping.holdings("unknown").candidate() is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_holds_a_record_whose_file_is_there_at_its_size(
+    keeping: Keeping, store: Holdings
+) -> None:
+    record = await keeping.put(store, DATA)
+    assert await store.holds(record)
+    assert not await store.holds(evolve(record, size=record.size + 1))
+    path_of(store, record).unlink()
+    assert not await store.holds(record)
+
+
+# For readers
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_is_opened_where_its_record_says(keeping: Keeping, store: Holdings) -> None:
+    record = await keeping.put(store, DATA)
+    file = await store.open(record)
+    assert (file.size, file.whole) == (len(DATA), DATA)
+    file.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_in_another_layout_than_its_record_says_is_opened_too(
+    keeping: Keeping, store: Holdings
+) -> None:
+    old = await keeping.put(store, DATA, place=old_relative_path(HASH, "mp4"))
+    file = await store.open(evolve(old, relative_path=f"{HASH[:2]}/{HASH[2:4]}/{HASH}.mp4"))
+    assert file.whole == DATA
+    file.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_is_gone_cannot_be_opened(keeping: Keeping, store: Holdings) -> None:
+    record = await keeping.put(store, DATA)
+    path_of(store, record).unlink()
+    with pytest.raises(NotFound, match=f"{HASH} was not found on this store"):
+        await store.open(record)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stores_own_record_is_told_from_others(keeping: Keeping, store: Holdings) -> None:
+    other = await keeping.start("s2")
+    assert await store.record(HASH) is None
+    theirs = await keeping.put(other, DATA)
+    assert await store.record(HASH) is None
+    assert await store.own_record(HASH) is None
+    keeping.existence.forget(HASH)
+    ours = await keeping.put(store, DATA)
+    assert await store.record(HASH) == ours
+    assert await store.own_record(HASH) == ours
+    assert await other.own_record(HASH) == theirs
+
+
+# Verification
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1])
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_is_as_it_was_is_noted_as_verified(
+    keeping: Keeping, store: Holdings, size: int
+) -> None:
+    record = await keeping.put(store, b"x" * size)
+    keeping.clock.advance(5)
+    assert await store.verify(record.hash) == "ok"
+    assert await store.record(record.hash) == evolve(record, verified=NOW + 5000)
+    assert descriptors(str(store.volume.disk.content)) == 0
+
+
+@pytest.mark.parametrize("place", [None, old_relative_path(HASH, "mp4")])
+@pytest_twisted.ensureDeferred
+async def test_a_corrupt_file_goes_to_quarantine_and_out_of_the_inventory(
+    keeping: Keeping, store: Holdings, place: str | None
+) -> None:
+    record = await keeping.put(store, DATA, place=place)
+    assert await store.own_record(HASH) == record  # and so it is in the cache
+    path_of(store, record).write_bytes(b"b film")
+    with logged("error") as messages:
+        assert await store.verify(HASH) == "corrupt"
+    assert messages == [f"{HASH} on p1:s1 is corrupt: in quarantine"]
+    assert not path_of(store, record).exists()
+    assert await store.record(HASH) is None
+    assert await store.own_record(HASH) is None
+    kept = store.volume.disk.quarantine / f"{HASH}.mp4"
+    assert kept.read_bytes() == b"b film"
+    assert json.loads(kept.with_name(kept.name + ".why.json").read_text()) == {
+        "hash": HASH,
+        "found": hashlib.sha1(b"b film").hexdigest(),
+        "size": 6,
+        "path": record.relative_path,
+        "at": NOW,
+    }
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_is_missing_is_no_longer_listed(
+    keeping: Keeping, store: Holdings
+) -> None:
+    record = await keeping.put(store, DATA)
+    path_of(store, record).unlink()
+    assert await store.verify(HASH) == "missing"
+    assert await store.record(HASH) is None
+    assert await store.verify(HASH) == "missing"
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_missing_on_a_disk_that_is_not_there(
+    keeping: Keeping, store: Holdings
+) -> None:
+    await keeping.put(store, DATA)
+    store.volume.disk.root.rename(keeping.folder / "away")
+    with pytest.raises(Unavailable):
+        await store.verify(HASH)
+    assert await store.record(HASH) is not None
+
+
+@pytest.mark.parametrize("call", ["pread", "listdir"])
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_cannot_be_read_is_not_taken_for_a_corrupt_one(
+    keeping: Keeping, store: Holdings, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    record = await keeping.put(store, b"x" * 100_000)
+    with monkeypatch.context() as faulty:
+        fail(faulty, call, errno.EIO, on="content")
+        with pytest.raises(Unavailable, match="Input/output error"):
+            await store.verify(record.hash)
+    assert await store.record(record.hash) == record
+    assert path_of(store, record).exists()
+    assert descriptors(str(store.volume.disk.content)) == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_gets_shorter_while_it_is_read_is_corrupt(
+    keeping: Keeping, store: Holdings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = await keeping.put(store, b"x" * 100_000)
+    before(monkeypatch, "pread", lambda: path_of(store, record).write_bytes(b"x" * 10))
+    assert await store.verify(record.hash) == "corrupt"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_without_a_record_can_be_verified_and_gets_none(
+    keeping: Keeping, store: Holdings
+) -> None:
+    record = await keeping.put(store, DATA)
+    document = await keeping.inventory.get(record.id)
+    assert document is not None
+    await keeping.inventory.delete(record.id, document.rev)
+    assert await store.verify(HASH) == "ok"
+    assert await store.record(HASH) is None
+
+
+# Removal
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_removed_clone_is_gone_from_disk_inventory_and_cache(
+    keeping: Keeping, store: Holdings
+) -> None:
+    record = await keeping.put(store, DATA)
+    assert await store.own_record(HASH) == record
+    await store.remove(HASH)
+    assert await store.own_record(HASH) is None
+    assert await store.record(HASH) is None
+    assert not path_of(store, record).exists()
+    with pytest.raises(NotFound):
+        await store.remove(HASH)
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_listed_whose_file_is_gone(
+    keeping: Keeping, store: Holdings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record goes first: what is left when the disk fails then is a file without one."""
+    await keeping.put(store, DATA)
+    fail(monkeypatch, "unlink", errno.EROFS, on="content")
+    with pytest.raises(Unavailable, match="Read-only"):
+        await store.remove(HASH)
+    assert await store.record(HASH) is None
+    assert await store.volume.find(HASH) is not None
+
+
+# Somebody else writes the record at the same moment
+
+
+@pytest.fixture
+def interrupted(keeping: Keeping, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let another process write the record just before the first write; the writes refused."""
+    refused: list[str] = []
+
+    def interrupt(call: str) -> None:
+        real = getattr(keeping.inventory, call)
+
+        async def late(document_id: str, *args: Any) -> str | Stale:
+            if not refused:
+                await keeping.others_write(
+                    "UPDATE documents SET rev = '9-x',"
+                    " body = json_set(body, '$.mimeType', 'video/ogg') WHERE id = ?",
+                    document_id,
+                )
+            answer: str | Stale = await real(document_id, *args)
+            if isinstance(answer, Stale):
+                refused.append(call)
+            return answer
+
+        monkeypatch.setattr(keeping.inventory, call, late)
+
+    for call in ("put", "delete"):
+        interrupt(call)
+    return refused
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_verification_keeps_what_another_wrote_meanwhile(
+    record: InventoryRecord, store: Holdings, interrupted: list[str]
+) -> None:
+    assert await store.verify(HASH) == "ok"
+    assert interrupted == ["put"]
+    assert await store.record(HASH) == evolve(record, verified=NOW, mime_type="video/ogg")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_removal_removes_also_what_another_wrote_meanwhile(
+    record: InventoryRecord, store: Holdings, interrupted: list[str]
+) -> None:
+    await store.remove(HASH)
+    assert interrupted == ["delete"]
+    assert await store.record(HASH) is None
