@@ -18,6 +18,7 @@ test: $(STAMPS)/test $(STAMPS)/npm
 	@sh install/test.sh
 
 bench: $(STAMPS)/test
+	@sh install/packages.sh wrk nginx-light
 	@$(PYTHON) -m benchmarks
 
 lint: $(STAMPS)/test

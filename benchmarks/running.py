@@ -95,7 +95,6 @@ def oose(folder: Path, extra: str = "") -> Iterator[Oose]:
         f"store = {{'enabled': True, 'port': {store_port}, 'min_free': 0}}\n"
         f"clones = {{'minimum': 1}}\n{extra}"
     )
-    twistd = [sys.executable, "-m", "twisted", "--help"]
     twistd = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile="]
     command = [*twistd, "--logfile", str(folder / "log"), "oose", "--config", str(config)]
     with started(command, port, cwd=REPOSITORY) as running:
@@ -110,6 +109,42 @@ def post(port: int, path: str, body: bytes, headers: dict[str, str]) -> dict[str
     with urllib.request.urlopen(request, timeout=600) as answer:
         result: dict[str, dict[str, str]] = json.load(answer)
         return result
+
+
+def sell(server: Oose, content_hash: str) -> str:
+    """Purchase content; the path on the store that delivers it."""
+    headers = {"Content-Type": "application/json", "X-OOSE-Token": server.token}
+    asked = {"hash": content_hash, "ext": "bin", "referrer": "*"}
+    sold = post(server.port, "/content/purchase", json.dumps(asked).encode(), headers)
+    return f"/play/{sold['token']}/film.bin"
+
+
+def upload_one(server: Oose, megabytes: int) -> str:
+    """Upload so many MiB; the hash."""
+    before = set((server.root / "store1" / "content").rglob("*.mp4"))
+    send_file(server.port, server.token, different_bytes(megabytes), megabytes * MEGABYTE)
+    [path] = set((server.root / "store1" / "content").rglob("*.mp4")) - before
+    return path.stem
+
+
+@contextmanager
+def nginx(folder: Path, root: Path) -> Iterator[Running]:
+    """An nginx that sends the files below `root` as Debian's would, but for its port."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    temporary = "\n".join(
+        f"{name}_temp_path {folder}/{name};"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"user root; worker_processes auto; daemon off; pid {folder}/pid;\n"
+        f"error_log {folder}/error.log;\nevents {{ worker_connections 768; }}\n"
+        f"http {{ sendfile on; tcp_nopush on; access_log off; {temporary}\n"
+        f"server {{ listen 127.0.0.1:{port}; root {root}; }} }}\n"
+    )
+    command = ["/usr/sbin/nginx", "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
+    with started(command, port) as running:
+        yield running
 
 
 def send_file(port: int, token: str, chunks: Iterator[bytes], size: int) -> float:

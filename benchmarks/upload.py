@@ -23,7 +23,7 @@ def plain_loop(port: int, folder: Path) -> None:
             path = folder / "plain"
             digests = [hashlib.sha1(), hashlib.sha256()]
             with connection, path.open("wb", buffering=0) as file:
-                size = int(connection.recv(20))
+                size = int(connection.recv(20) or 0)  # 0: whoever looked whether we listen
                 while size:
                     data = connection.recv(min(256 * 1024, size))
                     size -= len(data)
