@@ -36,9 +36,15 @@ class Kept(Resource):
     def render(self, request: Any) -> int:
         self._count += 1
         path = self._folder / str(self._count)
-        _ = deferToThread(write, path, request.content.read()).addCallback(
-            lambda _: (request.write(b"{}"), request.finish())
-        )
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def answer(_: object) -> None:
+            if not gone:
+                request.write(b"{}")
+                request.finish()
+
+        _ = deferToThread(write, path, request.content.read()).addCallback(answer)
         return NOT_DONE_YET
 
 
