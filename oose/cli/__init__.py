@@ -1,16 +1,18 @@
 """The `oose` command: works against any prism by its URL, and on this machine's configuration."""
 
+from errno import EPIPE
 from typing import Any
 
 import click
 
 from oose import __version__
 from oose.cli.configuration import config_group
-from oose.cli.content import detail_command, download_command, purchase_command, upload_command
-from oose.cli.desk import Desk
-from oose.cli.exits import INTERRUPTED, MEANINGS, CommandFailed
+from oose.cli.content import detail_command, download_command, purchase_command
+from oose.cli.desk import Desk, tell
+from oose.cli.exits import FAILED, INTERRUPTED, MEANINGS, CommandFailed
 from oose.cli.local import hash_command, path_command
 from oose.cli.operating import cache_group, status_command
+from oose.cli.uploading import upload_command
 from oose.cli.users import user_group
 
 __all__ = ["command", "main"]
@@ -21,20 +23,39 @@ class Ending(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group`."""
+        as_json = bool(ctx.params["as_json"])
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                if ctx.obj is not None:
+                    ctx.obj.close()
         except CommandFailed as error:
-            ctx.find_object(Desk).refuse(error.message)  # type: ignore[union-attr] # made below
-            ctx.exit(error.code)
+            message, code = error.message, error.code
         except (KeyboardInterrupt, click.Abort):
-            click.echo("oose: interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+            message, code = "interrupted", INTERRUPTED
+        except click.UsageError as error:
+            if not as_json:
+                raise
+            message, code = error.format_message(), error.exit_code
+        except OSError as error:
+            if error.errno == EPIPE:  # who read our output has seen enough: click knows
+                raise
+            message, code = explained(error), FAILED
+        tell("error", message, as_json=as_json)
+        raise click.exceptions.Exit(code)
+
+
+def explained(error: OSError) -> str:
+    """What the system says, and of what."""
+    words = error.strerror or str(error)
+    return words if error.filename is None else f"{error.filename}: {words}"
 
 
 @click.group(cls=Ending, epilog=MEANINGS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--profile", metavar="FILE", help="Where the prism is and who you are, in TOML.")
 @click.option("--url", metavar="URL", help="The prism's base URL.")
-@click.option("--ca", metavar="FILE", help="Certificates to trust, beside the system's.")
+@click.option("--ca", metavar="FILE", help="Certificates to trust, instead of the system's.")
 @click.option("--insecure", is_flag=True, help="Accept any certificate.")
 @click.option("--json", "as_json", is_flag=True, help="Results on stdout as JSON, for scripts.")
 @click.version_option(__version__, prog_name="oose")
@@ -55,7 +76,6 @@ def command(
     OOSE_TOKEN; OOSE_CA names certificates. Never from the command line, where others can read it.
     """
     ctx.obj = Desk(profile, url, ca, insecure, as_json)
-    ctx.call_on_close(ctx.obj.close)
 
 
 for _each in (

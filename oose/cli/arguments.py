@@ -19,8 +19,6 @@ class Parsed(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.ParamType`."""
-        if not isinstance(value, str):
-            return value
         try:
             return self._parse(value)
         except OoseError as error:

@@ -25,9 +25,10 @@ def config_group() -> None:
 def check_command(desk: Desk, file: str | None) -> None:
     """Say whether the service would start with FILE; every problem at once if not."""
     settings = read_configuration(file)
-    for warning in warnings(settings):
-        desk.say(f"oose: {warning}")
-    value = {"file": str(settings.path or ""), "warnings": list(warnings(settings))}
+    found = list(warnings(settings))
+    for warning in found:
+        desk.warn(warning)
+    value = {"file": str(settings.path or ""), "warnings": found}
     desk.result(value, f"{settings.path or 'the defaults'}: good")
 
 

@@ -14,7 +14,10 @@ from urllib.parse import urlsplit
 from oose.cli.exits import UNAVAILABLE, CommandFailed, code_of_status
 from oose.cli.profile import Profile
 
-PATIENCE = 330.0  # seconds; the answer to an upload comes when all of it is safe
+# In seconds:
+CONNECT_PATIENCE = 20.0
+PATIENCE = 330.0  # the answer to an upload comes when all of it is safe
+NO_PRISM = "The answer is not one of a prism; is the URL right?"
 Headers = Mapping[str, str]
 
 
@@ -47,38 +50,26 @@ class Rest(io.RawIOBase):
         self._sock.close()
 
 
-def open_connection(profile: Profile) -> HTTPConnection:
-    """A connection that is made with the first request."""
-    parts = urlsplit(profile.url)
-    host, port = parts.hostname or "", parts.port
-    if parts.scheme == "http":
-        return HTTPConnection(host, port, timeout=PATIENCE)
-    return HTTPSConnection(host, port, timeout=PATIENCE, context=tls_context(profile))
-
-
-def tls_context(profile: Profile) -> ssl.SSLContext:
-    """Whom to trust: the system's authorities, those of `ca`, or anybody."""
-    try:
-        context = ssl.create_default_context(cafile=profile.ca)
-    except OSError as error:
-        raise CommandFailed(f"{profile.ca} cannot be used as certificates: {error}") from None
-    if profile.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 def exchange(
-    profile: Profile, method: str, path: str, headers: Headers, body: Iterable[bytes] | bytes
+    profile: Profile,
+    method: str,
+    path: str,
+    headers: Headers,
+    body: Iterable[bytes] | bytes,
+    patience: float = PATIENCE,
 ) -> HTTPResponse:
     """Send a request and return the head of its answer; `CommandFailed` when there is none.
 
     A body that is not bytes is sent as it is read; its length must be among the headers, else it is
-    sent in chunks. An answer that comes before the body has ended ends the sending.
+    sent in chunks. An answer that comes before the body has ended ends the sending. What `body`
+    raises goes through, unless it is an `OSError`: that would be taken for the network's.
     """
     connection = open_connection(profile)
     try:
-        connection.putrequest(method, path, skip_accept_encoding=True)
+        connection.connect()
+        connection.sock.settimeout(patience)
+        whole = urlsplit(profile.url).path.rstrip("/") + path
+        connection.putrequest(method, whole, skip_accept_encoding=True)
         for name, value in {"Connection": "close", **headers}.items():
             connection.putheader(name, value)
         if isinstance(body, bytes):
@@ -91,10 +82,34 @@ def exchange(
         rest: Any = Rest(connection.sock, early)
         answer = HTTPResponse(rest, method=method)
         answer.begin()
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, UnicodeError) as error:  # the last: no name of a host
         connection.close()
         raise CommandFailed(unreachable(profile, error), UNAVAILABLE) from None
+    except BaseException:
+        connection.close()
+        raise
     return answer
+
+
+def open_connection(profile: Profile) -> HTTPConnection:
+    """A connection that is still to be made."""
+    parts = urlsplit(profile.url)
+    host, port = parts.hostname or "", parts.port
+    if parts.scheme == "http":
+        return HTTPConnection(host, port, timeout=CONNECT_PATIENCE)
+    return HTTPSConnection(host, port, timeout=CONNECT_PATIENCE, context=tls_context(profile))
+
+
+def tls_context(profile: Profile) -> ssl.SSLContext:
+    """Whom to trust: those of `ca`, else the system's authorities, or anybody."""
+    try:
+        context = ssl.create_default_context(cafile=profile.ca)
+    except OSError as error:
+        raise CommandFailed(f"{profile.ca} cannot be used as certificates: {error}") from None
+    if profile.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def send(connection: HTTPConnection, body: Iterable[bytes], *, chunked: bool) -> bytes:
@@ -104,29 +119,46 @@ def send(connection: HTTPConnection, body: Iterable[bytes], *, chunked: bool) ->
     connection.endheaders()
     try:
         for piece in body:
-            early = received(connection.sock)
+            early = pour(
+                connection.sock, b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece
+            )
             if early:
                 return early
-            connection.send(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
-        if chunked:
-            connection.send(b"0\r\n\r\n")
-    except (BrokenPipeError, ConnectionResetError):
+        return pour(connection.sock, b"0\r\n\r\n" if chunked else b"")
+    except (ConnectionError, ssl.SSLError):
         return b""  # refused: the answer that says why may still be there to be read
+
+
+def pour(sock: socket.socket, data: bytes) -> bytes:
+    """Send `data`, unless something comes from the other side, which then is returned.
+
+    Never blocks in sending alone: who refuses may have stopped reading.
+    """
+    left = memoryview(data)
+    while left:
+        readable, writable, _ = select.select([sock], [sock], [], sock.gettimeout())
+        if not (readable or writable):
+            raise TimeoutError("nothing is taken there any more")
+        if readable and (early := received(sock)):
+            return early
+        if writable:
+            left = left[sock.send(left) :]
     return b""
 
 
 def received(sock: socket.socket) -> bytes:
-    """What has come from the other side, without waiting. TLS sends more than data: no sign yet."""
-    readable, _, _ = select.select([sock], [], [], 0)
-    if not readable:
-        return b""
+    """What there is to read. TLS sends more than data, so nothing is no sign yet."""
+    patience = sock.gettimeout()
     sock.settimeout(0)
     try:
-        return sock.recv(65536)
+        data = sock.recv(65536)
     except (BlockingIOError, ssl.SSLWantReadError):
         return b""
     finally:
-        sock.settimeout(PATIENCE)
+        sock.settimeout(patience)
+    if not data:
+        raise ConnectionAbortedError
+    return data
 
 
 def unreachable(profile: Profile, error: Exception) -> str:
@@ -152,7 +184,7 @@ def understood(answer: HTTPResponse) -> Any:
         words = str(message or f"{answer.status} {answer.reason}")
         raise CommandFailed(words, code_of_status(answer.status))
     if not isinstance(value, dict):
-        raise CommandFailed("The answer is not one of a prism; is the URL right?", UNAVAILABLE)
+        raise CommandFailed(NO_PRISM, UNAVAILABLE)
     return value
 
 

@@ -17,10 +17,12 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from oose.cli.prism import Prism
 from oose.cli.profile import check_url, home, load_profile
+
+ENDLESS = 1_000_000  # columns, where a program reads: nothing is cut
 
 
 @define
@@ -39,7 +41,7 @@ class Desk:
         if self._prism is None:
             profile, warning = load_profile(self.profile, os.environ, home())
             if warning is not None:
-                self.say(f"oose: {warning}")
+                self.warn(warning)
             if self.url is not None:
                 check_url(self.url, "--url")
                 profile = evolve(profile, url=self.url)
@@ -57,7 +59,10 @@ class Desk:
 
     def result(self, value: object, text: str) -> None:
         """What was asked for: as JSON, or as text for people."""
-        click.echo(json.dumps(value, ensure_ascii=False) if self.as_json else text)
+        if self.as_json:
+            click.echo(json.dumps(value))
+        else:
+            click.echo(text.encode("utf-8", "surrogateescape"))  # names of files as they are
 
     def table(self, value: object, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """The same as a table."""
@@ -67,21 +72,21 @@ class Desk:
         table = Table(*columns, box=None, pad_edge=False)
         for row in rows:
             table.add_row(*row)
-        width = None if sys.stdout.isatty() else 500  # nothing is cut where a program reads
+        width = None if sys.stdout.isatty() else ENDLESS
         Console(file=sys.stdout, width=width, highlight=False, markup=False).print(table)
 
-    def say(self, text: str) -> None:
-        """A word to whoever watches."""
-        click.echo(text, err=True)
-
-    def refuse(self, message: str) -> None:
-        """Why the command failed."""
-        self.say(json.dumps({"error": message}) if self.as_json else f"oose: {message}")
+    def warn(self, text: str) -> None:
+        """What somebody should know; the command goes on."""
+        tell("warning", text, as_json=self.as_json)
 
     def progress(self) -> Progress:
-        """Bars with rate and time left, where somebody watches."""
+        """A bar with rate and time left, where somebody watches; gone when it ends."""
         return Progress(
-            TextColumn("{task.description}"),
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis"),
+            ),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -89,7 +94,14 @@ class Desk:
             console=Console(stderr=True),
             disable=self.as_json or not sys.stderr.isatty(),
             transient=True,
+            redirect_stdout=False,  # nothing else is written while a bar is there
+            redirect_stderr=False,
         )
+
+
+def tell(kind: str, text: str, *, as_json: bool) -> None:
+    """A line on stderr: `kind` is its name as JSON."""
+    click.echo(json.dumps({kind: text}) if as_json else f"oose: {text}", err=True)
 
 
 def fields(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -80,14 +80,19 @@ def with_values(profile: Profile, values: Mapping[str, object], where: str) -> P
     changed: dict[str, object] = dict(values)
     made: Profile = evolve(profile, **changed)  # type: ignore[arg-type] # checked above
     check_url(made.url, where)
+    if made.token is not None and not (made.token.isascii() and made.token.isprintable()):
+        raise CommandFailed(f"{where}: token holds characters that no token has", USAGE)
     return made
 
 
 def check_url(url: str, where: str) -> None:
     """`CommandFailed` when `url` is no prism's base URL."""
+    if "@" in url:  # not shown: a password may be in it
+        raise CommandFailed(f"{where}: a URL holds no login here, a profile does", USAGE)
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        usable = usable and not (parts.query or parts.fragment) and url.isprintable()
     except ValueError:
         usable = False
     if not usable:

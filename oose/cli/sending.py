@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from secrets import token_hex
 from typing import Any, BinaryIO
 
-from oose.cli.exits import CommandFailed
+from oose.cli.connection import NO_PRISM
+from oose.cli.exits import UNAVAILABLE, CommandFailed
 from oose.cli.prism import Prism
 from oose.media_types import media_type_of
 
@@ -48,7 +49,7 @@ class FormOfOneFile:
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._head
-        while data := self._file.read(PIECE):
+        while data := self._read():
             self.sent += len(data)
             if self._size is not None and self.sent > self._size:
                 break
@@ -59,14 +60,24 @@ class FormOfOneFile:
             raise CommandFailed("The file changed while it was sent")
         yield self._tail
 
+    def _read(self) -> bytes:
+        try:
+            return self._file.read(PIECE)
+        except OSError as error:  # the file's, not the network's
+            raise CommandFailed(f"The file cannot be read: {error.strerror}") from None
+
 
 def upload(
     prism: Prism, file: BinaryIO, name: str, size: int | None, hash_type: str, seen: Seen
-) -> Any:
+) -> dict[str, Any]:
     """Upload one file and compare what the prism says of it; `seen` is told of bytes sent."""
     form = FormOfOneFile(file, name, size, hash_type, seen)
     answer = prism.send("/content/upload", form.headers(), form)
-    result = answer["files"]["file"]
-    if result["hash"] != form.digest.hexdigest() or result["size"] != form.sent:
-        raise CommandFailed(f"The bytes changed on their way: the prism has {result['hash']}")
+    try:
+        result: dict[str, Any] = dict(answer["files"]["file"])
+        kept = (result["hash"], result["size"])
+    except (KeyError, TypeError, ValueError):
+        raise CommandFailed(NO_PRISM, UNAVAILABLE) from None
+    if kept != (form.digest.hexdigest(), form.sent):
+        raise CommandFailed(f"The bytes changed on their way: the prism has {kept[0]}")
     return result

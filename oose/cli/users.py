@@ -40,7 +40,7 @@ def add_command(desk: Desk, name: str, config: str | None, *, from_stdin: bool) 
     """Make a user."""
     password = asked_password(from_stdin=from_stdin)
     now = int(time.time() * 1000)
-    run_now(with_accounts(config, lambda accounts: accounts.add(name, password, now)))
+    run_now(with_accounts(config, lambda accounts: accounts.add(name, password, now), make=True))
     desk.result({"username": name}, f"User {name} added")
 
 
@@ -103,12 +103,22 @@ def remove_command(desk: Desk, name: str, config: str | None) -> None:
 # Behind the commands.
 
 
-async def with_accounts(config: str | None, work: Any) -> Any:
-    """Do `work` on the accounts of the configuration; what it returns."""
+async def with_accounts(config: str | None, work: Any, *, make: bool = False) -> Any:
+    """Do `work` on the accounts of the configuration; what it returns.
+
+    Where nobody was ever kept, a place for them comes into being only with `make`.
+    """
     settings = read_configuration(config)
-    make_root(settings.root)
+    path = settings.root / FILE_NAME
+    if make:
+        make_root(settings.root)
+    elif not path.exists():
+        raise CommandFailed(
+            f"{path} is not there: no users are kept here yet. Is this the configuration meant?",
+            NOT_FOUND,
+        )
     here = Inline()
-    database = EmbeddedDatabase(settings.root / FILE_NAME, writer=here, readers=here)
+    database = EmbeddedDatabase(path, writer=here, readers=here)
     await database.open()
     try:
         return await work(EmbeddedAccounts(database, Passwords(here)))
@@ -133,7 +143,10 @@ def run_now(work: Coroutine[Deferred[Any], Any, T]) -> T:
 def asked_password(*, from_stdin: bool) -> str:
     """A password from stdin, or asked for twice where somebody can be asked."""
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise CommandFailed("The password on stdin is not UTF-8") from None
     if not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to ask for a password: --password-stdin")
     password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)

@@ -79,7 +79,7 @@ def test_a_file_that_changes_while_it_is_sent_is_not_uploaded(
 ) -> None:
     (tmp_path / "a.txt").write_bytes(b"hello")
     for wrong in (3, 9):
-        monkeypatch.setattr("oose.cli.content.size_of", lambda path, wrong=wrong: wrong)
+        monkeypatch.setattr("oose.cli.uploading.size_of", lambda file, wrong=wrong: wrong)
         said = oose("upload", "a.txt")
         assert said.code == 1
         assert "changed while it was sent" in said.err
@@ -160,7 +160,7 @@ def test_what_is_not_there_leaves_no_file(oose: Asking, tmp_path: Path) -> None:
     ("sent", "words"),
     [
         (answer(b"hel", length=5), "broke off after 3 of 5 bytes"),
-        (answer(b"jello"), "were not kept"),
+        (answer(b"jello"), "of no use"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", "broke off after"),
     ],
 )
