@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -202,7 +202,7 @@ class Engine(Service):
         if self.starting is not None:
             self.starting.cancel()
         for port in self._ports:
-            await Deferred.fromCoroutine(stop_port(port))
+            await maybeDeferred(port.stopListening)
         cut = await together(site.drain(DRAIN) for site in self._sites)
         if sum(cut):
             _log.warn("{n} connections were cut after {s:g} s", n=sum(cut), s=DRAIN)
@@ -223,13 +223,6 @@ def is_every_address(host: str) -> bool:
         return ip_address(host).is_unspecified
     except ValueError:
         return False
-
-
-async def stop_port(port: IListeningPort) -> None:
-    """Accept nothing more on `port`."""
-    stopped = port.stopListening()
-    if stopped is not None:
-        await stopped
 
 
 def bind(settings: PrismSettings | StoreSettings) -> Bound:

@@ -33,6 +33,7 @@ class IntakeChannel(HTTPChannel):
     closed: Callable[["IntakeChannel"], None] = staticmethod(lambda channel: None)
     _lingering: IDelayedCall | None = None
     _discarded = 0
+    _ending = False
 
     # What the request asks of its channel.
 
@@ -130,9 +131,11 @@ class IntakeChannel(HTTPChannel):
 
     def loseConnection(self) -> None:
         """See `HTTPChannel`. TLS ends when the other side agrees: listen for that, not forever."""
-        self.transport.resumeProducing()
+        if not self._ending:
+            self._ending = True
+            self.transport.resumeProducing()
+            self.setTimeout(self.site.timeOut)
         super().loseConnection()
-        self.setTimeout(self.site.timeOut)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """See `Protocol.connectionLost`."""

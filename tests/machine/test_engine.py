@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
+from attrs import evolve
 
 from oose.engine import CannotStart
+from oose.settings.model import PurchaseSettings
 from oose.tap import put_together
 from tests.machine.running import Machine, one_machine, running
 from tests.machine.talk import FORM, basic, connect, exchange, form, parse, request
@@ -193,3 +195,81 @@ async def test_tls_is_spoken_where_configured(tmp_path: Path) -> None:
         assert certificate.stat().st_mode & 0o077 == 0
         plain = await exchange(machine.ports[-1], request("GET", "/ping"))
         assert b"pong" not in plain
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_unexpected_error_ends_the_start_too(tmp_path: Path) -> None:
+    failures: list[None] = []
+    service = put_together(one_machine(tmp_path), lambda: failures.append(None))
+    service.privilegedStartService()
+
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    service._assembly.registry.load = broken  # type: ignore[method-assign] # the fault
+    service.startService()
+    assert service.starting is not None
+    await service.starting
+    assert failures == [None]
+    assert service._ports == []
+    await service.stopService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_has_expired_is_forgotten(machine: Machine) -> None:
+    await machine.upload(b"hello")
+    await machine.purchase(HELLO, life=1)
+    kept = (await machine.purchase(HELLO))["token"]
+    machine.service._settings = evolve(
+        machine.service._settings, purchase=PurchaseSettings(afterlife=-1.0)
+    )
+    (_, loop) = machine.service._loops
+    await loop._work()
+    reader = machine.service._assembly.database._reader
+    assert reader is not None
+    assert reader.execute("SELECT token FROM purchases").fetchall() == [(kept,)]
+
+
+def test_rooms_are_advertised_where_others_can_reach_them(tmp_path: Path) -> None:
+    def url(**prism: object) -> str:
+        given = {"enabled": True, "port": 0, **prism}
+        settings = one_machine(tmp_path, prism=given, machine="host.example", insecure=True)
+        service = put_together(settings, lambda: None)
+        service.privilegedStartService()
+        for bound in service._bound:
+            bound.socket.close()
+        return service.url.rpartition(":")[0]
+
+    assert url(url="https://prism.example:1") == "https://prism.example"
+    assert url(listen="0.0.0.0") == "http://host.example"
+    assert url(listen="localhost") == "http://localhost"
+    assert url(listen="::1") == "http://[::1]"
+
+
+@pytest_twisted.ensureDeferred
+async def test_only_this_machine_and_proxies_may_ask_where_a_purchase_lies(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oose.web.client.ClientAddress.is_near", lambda self, request: False)
+    answer = await machine.ask(f"/purchase/uri/play/{'a' * 64}/a.txt", store=0)
+    assert answer.status == 403
+    assert "this machine" in answer.error
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_does_not_know_what_it_does_not_hold(machine: Machine) -> None:
+    await machine.upload(b"hello")
+    token = (await machine.purchase(HELLO))["token"]
+    assert (await machine.ask("/play/short/a.txt", store=0)).status == 404
+    await machine.ask("/content/remove", {"hash": HELLO}, store=0)
+    answer = await machine.ask(f"/play/{token}/a.txt", store=0)
+    assert (answer.status, answer.error) == (404, "The content is not on this store")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_in_the_middle_of_a_start_stops(tmp_path: Path) -> None:
+    service = put_together(one_machine(tmp_path), lambda: None)
+    service.privilegedStartService()
+    service.startService()
+    await service.stopService()
+    assert not service.running

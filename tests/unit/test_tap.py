@@ -158,11 +158,12 @@ def test_a_start_that_failed_ends_with_status_1() -> None:
     assert (ended.returncode, ended.stdout) == (1, "said\n")
 
 
-def test_failing_stops_a_reactor_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("runs", [True, False])
+def test_failing_stops_a_reactor_that_runs(monkeypatch: pytest.MonkeyPatch, *, runs: bool) -> None:
     done: list[str] = []
 
     class Reactor:
-        running = True
+        running = runs
 
         def stop(self) -> None:
             done.append("stopped")
@@ -172,4 +173,4 @@ def test_failing_stops_a_reactor_that_runs(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("os._exit", lambda code: done.append(f"exit {code}"))
     tap.fail()
     tap.exit_failed()
-    assert done == ["exit_failed", "stopped", "exit 1"]
+    assert done == ["exit_failed", *(["stopped"] if runs else []), "exit 1"]

@@ -1,0 +1,136 @@
+"""Sending to whoever does not play along: without a prism."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from oose.cli.connection import exchange, pour, received, tls_context, unreachable, understood
+from oose.cli.exits import CommandFailed
+from oose.cli.profile import Profile
+from tests.cli.canned import answer, canned, canned_early
+
+REFUSED = answer(b'{"error": "not you"}', "401 Unauthorized")
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.01)  # what a test is about when it is over
+        yield ours, theirs
+
+
+def pieces(count: int) -> Iterator[bytes]:
+    for _ in range(count):
+        yield b"x" * 100_000
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "10000000000"}])
+def test_a_refusal_by_one_who_has_stopped_reading_is_heard(headers: dict[str, str]) -> None:
+    with canned_early(REFUSED) as url:
+        refused = exchange(Profile(url), "POST", "/", headers, pieces(100_000))
+        assert refused.status == 401
+        with pytest.raises(CommandFailed, match="not you") as failed:
+            understood(refused)
+    assert failed.value.code == 3
+
+
+def test_a_long_refusal_is_read_to_its_end() -> None:
+    long = answer(b'{"error": "%s"}' % (b"no " * 100_000), "413 Payload Too Large")
+    with canned_early(long) as url:
+        refused = exchange(Profile(url), "POST", "/", {}, pieces(100_000))
+        with pytest.raises(CommandFailed) as failed:
+            understood(refused)
+    assert len(failed.value.message) == 300_000
+
+
+def test_one_who_hangs_up_without_a_word_is_unreachable() -> None:
+    with (
+        canned([b""]) as url,
+        pytest.raises(CommandFailed, match="cannot be reached") as failed,
+    ):
+        exchange(Profile(url), "POST", "/", {"Content-Length": "10000000000"}, pieces(100_000))
+    assert failed.value.code == 5
+
+
+def test_what_goes_wrong_with_a_body_ends_the_connection() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"some"
+        raise CommandFailed("The file cannot be read")
+
+    with canned_early(b"") as url, pytest.raises(CommandFailed, match="cannot be read"):
+        exchange(Profile(url), "POST", "/", {"Content-Length": "8"}, broken())
+
+
+def test_a_url_may_have_a_path() -> None:
+    with canned([answer(b"{}")] * 2) as url:
+        for base in (url + "/oose", url + "/oose/"):
+            got = exchange(Profile(base), "GET", "/ping", {}, b"")
+            assert understood(got) == {"path": "/oose/ping"} or got.status == 200
+
+
+def test_a_name_that_no_host_has_is_unreachable() -> None:
+    with pytest.raises(CommandFailed, match="cannot be reached"):
+        exchange(Profile("http://a..b"), "GET", "/", {}, b"")
+
+
+def test_all_is_sent_when_nothing_comes_back(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    assert pour(ours, b"hello") == b""
+    assert theirs.recv(10) == b"hello"
+    assert pour(ours, b"") == b""
+
+
+def test_one_who_takes_nothing_is_not_waited_for_without_end(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    with pytest.raises(TimeoutError, match="nothing is taken"):
+        pour(pair[0], b"x" * 10_000_000)
+
+
+def test_an_answer_is_heard_while_nothing_can_be_sent(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    with pytest.raises(TimeoutError):
+        pour(ours, b"x" * 10_000_000)
+    theirs.send(b"HTTP/1.1 401")
+    assert pour(ours, b"more") == b"HTTP/1.1 401"
+    assert ours.gettimeout() == 0.01
+
+
+def test_what_is_not_data_is_no_answer(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with TLS, where a ticket of the session makes the socket readable."""
+    ours, theirs = pair
+    with pytest.raises(TimeoutError):
+        pour(ours, b"x" * 10_000_000)
+    theirs.send(b"a ticket")
+
+    def taken(sock: socket.socket) -> bytes:
+        assert sock.recv(100) == b"a ticket"
+        return received(sock)
+
+    monkeypatch.setattr("oose.cli.connection.received", taken)
+    with pytest.raises(TimeoutError):
+        pour(ours, b"more")
+
+
+def test_the_end_is_told_from_silence(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    assert received(ours) == b""
+    theirs.close()
+    with pytest.raises(ConnectionAbortedError):
+        received(ours)
+
+
+def test_an_error_without_words_is_named_by_its_kind() -> None:
+    assert "TimeoutError" in unreachable(Profile(), TimeoutError())
+
+
+def test_whoever_asks_for_it_trusts_anybody() -> None:
+    assert tls_context(Profile()).verify_mode == ssl.CERT_REQUIRED
+    assert tls_context(Profile(insecure=True)).verify_mode == ssl.CERT_NONE

@@ -1,0 +1,88 @@
+"""Connections end in order, or are cut when their time is over."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from tests.unit.rooms import PlayRoom
+from tests.unit.wire import Wire, request
+
+
+def draining(wire: Wire) -> list[int]:
+    cut: list[int] = []
+    _ = Deferred.fromCoroutine(wire.site.drain(30)).addCallback(cut.append)
+    return cut
+
+
+def test_what_does_not_end_in_time_is_cut() -> None:
+    room = PlayRoom()
+    room.waits = Deferred()
+    wire = Wire(room)
+    wire.send(request("GET", "/do/it"))
+    cut = draining(wire)
+    wire.clock.advance(29)
+    assert cut == []
+    wire.clock.advance(1)
+    assert cut == [1]
+    assert wire.transport.aborted
+
+
+def test_without_connections_there_is_nothing_to_wait_for() -> None:
+    wire = Wire(PlayRoom())
+    wire.leave()
+    assert draining(wire) == [0]
+
+
+def test_the_last_to_leave_ends_the_wait() -> None:
+    room = PlayRoom()
+    room.waits = Deferred()
+    wire = Wire(room)
+    wire.send(request("GET", "/do/it"))
+    cut = draining(wire)
+    wire.leave()
+    assert cut == [0]
+
+
+def test_a_refusal_lingers_once() -> None:
+    wire = Wire(PlayRoom())
+    wire.send(request("PUT", "/put/a", b"x" * 100)[:-50])
+    before = len(wire.clock.getDelayedCalls())
+    wire.channel.linger()
+    assert len(wire.clock.getDelayedCalls()) == before
+
+
+def test_a_receive_is_widened_beneath_tls() -> None:
+    class Layer:
+        def __init__(self, transport: Any) -> None:
+            self.wrappedProtocol = None
+            self.transport = transport
+
+    wire = Wire(PlayRoom())
+    tcp = wire.transport
+    wire.channel.transport = Layer(Layer(tcp))
+    wire.channel.widen(123)
+    assert tcp.bufferSize == 123
+
+
+def test_an_answer_that_cannot_be_completed_is_cut() -> None:
+    room = PlayRoom()
+    wire = Wire(room)
+
+    def half(request: Any) -> Any:
+        request.begin(200, ())
+        request.write(b"half")
+        raise ZeroDivisionError
+
+    room.does = half
+    wire.send(request("GET", "/do/it"))
+    assert wire.transport.aborted
+    assert b"Something went wrong" not in wire.raw
+
+
+def test_a_connection_that_was_ended_is_not_waited_for_for_ever() -> None:
+    wire = Wire(PlayRoom(), idle_timeout=60)
+    wire.send(request("GET", "/ping", headers={"Connection": "close"}))
+    assert wire.transport.disconnecting
+    wire.clock.advance(60)
+    wire.clock.advance(15)
+    assert wire.transport.aborted
