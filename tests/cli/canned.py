@@ -13,11 +13,17 @@ def answer(body: bytes, status: str = "200 OK", length: int | None = None) -> by
     return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n\r\n".encode() + body
 
 
-def serve_one(connection: socket.socket, sent: bytes) -> None:
-    """Read a request, answer it, and wait until the other side has closed."""
+def read_head(connection: socket.socket) -> bytes:
+    """The head of a request."""
     head = b""
     while b"\r\n\r\n" not in head:
         head += connection.recv(1)
+    return head
+
+
+def serve_one(connection: socket.socket, sent: bytes) -> bytes:
+    """Read a request, answer it, and wait until the other side has closed; the request's head."""
+    head = read_head(connection)
     length = re.search(rb"Content-Length: (\d+)", head)
     rest = int(length[1]) if length else 0
     while rest:
@@ -26,11 +32,12 @@ def serve_one(connection: socket.socket, sent: bytes) -> None:
     connection.shutdown(socket.SHUT_WR)
     while connection.recv(65536):
         pass
+    return head
 
 
 @contextmanager
-def canned(answers: Sequence[bytes]) -> Iterator[str]:
-    """Serve one connection an answer; the URL."""
+def canned(answers: Sequence[bytes], heads: list[bytes] | None = None) -> Iterator[str]:
+    """Serve one connection an answer; the URL. What was asked is added to `heads`."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -38,10 +45,36 @@ def canned(answers: Sequence[bytes]) -> Iterator[str]:
                 for each in answers:
                     connection, _ = server.accept()
                     with connection:
-                        serve_one(connection, each)
+                        head = serve_one(connection, each)
+                    if heads is not None:
+                        heads.append(head)
 
         thread = threading.Thread(target=serve)
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
         server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@contextmanager
+def deaf(sent: bytes, *, hold: bool = True) -> Iterator[str]:
+    """Serve one connection that is answered after its head, and read no further; the URL.
+
+    It is held until the test is over, or else closed at once.
+    """
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                read_head(connection)
+                connection.sendall(sent)
+                if hold:
+                    over.wait()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        over.set()
         thread.join()
