@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import urllib.request
 from pathlib import Path
 
@@ -172,6 +173,36 @@ def test_a_broken_download_leaves_no_file(
     assert said.code in {1, 5}
     assert words in said.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", 0),  # of no known length: the hash tells
+        (answer(b"{}", "206 Partial Content"), 5),
+    ],
+)
+def test_a_download_is_what_its_hash_says(
+    oose: Asking, tmp_path: Path, sent: bytes, code: int
+) -> None:
+    with canned([answer(LOGIN), sent, answer(b"{}")]) as url:
+        said = oose("--url", url, "download", sha1(b"hello"), "-o", "x")
+    assert said.code == code, said.err
+    assert (tmp_path / "x").exists() == (code == 0)
+
+
+def test_a_device_is_written_to_and_a_folder_is_not_replaced(oose: Asking, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"to a pipe")
+    content_hash = oose("upload", "a.txt").out.split()[0]
+    os.mkfifo(tmp_path / "pipe")
+    with os.fdopen(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb") as reading:
+        assert oose("download", content_hash, "-o", "pipe").code == 0
+        assert reading.read() == b"to a pipe"
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "folder").mkdir()
+    said = oose("download", content_hash, "-o", "folder", "--force")
+    assert said.code == 2
+    assert "is a folder" in said.err
 
 
 def test_details_are_a_table_or_json(oose: Asking, tmp_path: Path) -> None:

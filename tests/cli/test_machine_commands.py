@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,28 @@ def test_a_bad_password_or_name_is_refused(oose: Asking, config: str) -> None:
     assert oose("user", "add", "anna", "--password-stdin", stdin="short").code == 1
     assert oose("user", "add", "a b", "--password-stdin", stdin=PASSWORD).code == 1
     assert oose("--json", "user", "list").json() == []
+
+
+def test_a_password_that_is_no_text_is_refused(oose: Asking, config: str) -> None:
+    said = oose("user", "add", "anna", "--password-stdin", stdin=b"\xff\xfe password")
+    assert (said.code, said.err) == (1, "oose: The password on stdin is not UTF-8\n")
+
+
+def test_only_adding_a_user_makes_a_place_for_users(
+    oose: Asking, config: str, tmp_path: Path
+) -> None:
+    for arguments in (("list",), ("disable", "anna"), ("remove", "anna")):
+        said = oose("user", *arguments)
+        assert said.code == 4
+        assert "no users are kept here yet" in said.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_place_that_cannot_be_made_is_named(oose: Asking, config: str, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("in the way")
+    said = oose("user", "add", "anna", "--password-stdin", stdin=PASSWORD)
+    assert said.code == 1
+    assert str(tmp_path / "data") in said.err
 
 
 def test_a_password_is_asked_for_twice_on_a_terminal(
@@ -119,6 +142,13 @@ def test_a_hash_is_that_of_the_bytes(oose: Asking, tmp_path: Path) -> None:
     assert oose("hash", "-", stdin=b"hello").out == f"{HELLO}  -\n"
     missing = oose("hash", "none")
     assert (missing.code, missing.err) == (1, "oose: none: No such file or directory\n")
+
+
+def test_a_name_that_is_no_text_is_told_as_it_is(oose: Asking, tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\xff.txt")
+    (tmp_path / name).write_bytes(b"hello")
+    assert oose("hash", name).raw == f"{HELLO}  ".encode() + b"a\xff.txt\n"
+    assert oose("--json", "hash", name).json()["file"] == name
 
 
 def test_a_path_is_where_content_lies(oose: Asking) -> None:

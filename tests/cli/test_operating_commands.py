@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from oose import __version__
-from oose.cli import connection
 from oose.cli.desk import Desk
-from oose.cli.profile import Profile
 from tests.cli.asking import Asking
 from tests.cli.canned import answer, canned
 from tests.process.twistd import Place, started
@@ -26,8 +23,10 @@ def test_status_tells_version_and_counters(oose: Asking, place: Place) -> None:
 
 
 def test_caches_are_shown_and_emptied_with_the_prisms_own_credentials(oose: Asking) -> None:
-    assert "requests" in oose("--json", "cache", "detail", "all").out or oose("status").code == 0
-    assert oose("cache", "detail").code == 0
+    oose("detail", "0" * 40)
+    found = oose("--json", "cache", "detail", "all").json()
+    assert found["exists"]["0" * 40] == 0
+    assert "stats.detail:200" in oose("cache", "detail").out
     assert oose("cache", "flush", "stats").out.endswith("entries removed\n")
     bad = oose("cache", "flush", "everything")
     assert bad.code == 1
@@ -63,6 +62,20 @@ def test_what_is_no_prism_is_told_so(oose: Asking, sent: bytes, code: int, words
     assert words in json.loads(said.err)["error"]
 
 
+def test_a_profile_that_others_can_read_is_warned_of(
+    oose: Asking, place: Place, tmp_path: Path
+) -> None:
+    profile = tmp_path / "open.toml"
+    profile.write_text((place.root / "login.toml").read_text())
+    profile.chmod(0o644)
+    said = oose("--profile", str(profile), "status")
+    assert said.code == 0
+    assert said.err == (
+        f"oose: others can read {profile}, which holds a password: chmod 600 {profile}\n"
+    )
+    assert "warning" in json.loads(oose("--json", "--profile", str(profile), "status").err)
+
+
 def test_the_help_names_the_exit_codes(oose: Asking) -> None:
     assert "130 interrupted" in " ".join(oose("--help").out.split())
     assert oose("--version").out == f"oose, version {__version__}\n"
@@ -76,6 +89,54 @@ def test_an_interrupted_command_says_so(oose: Asking, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Desk, "prism", interrupted)
     said = oose("status")
     assert (said.code, said.err) == (130, "oose: interrupted\n")
+    assert json.loads(oose("--json", "status").err) == {"error": "interrupted"}
+
+
+def test_so_does_one_that_is_interrupted_while_it_logs_out(
+    oose: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(desk: Desk) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Desk, "close", interrupted)
+    assert oose("status").code == 130
+
+
+def test_wrong_usage_is_told_as_json_too(oose: Asking) -> None:
+    for arguments in (("nonsense",), ("detail", "aaf4c6"), ("purchase",)):
+        said = oose("--json", *arguments)
+        assert (said.code, said.out) == (2, "")
+        assert json.loads(said.err)["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device"), "oose: No space left on device\n"),
+        (PermissionError(13, "Permission denied", "/x"), "oose: /x: Permission denied\n"),
+        (OSError("in no words of the system"), "oose: in no words of the system\n"),
+    ],
+)
+def test_what_the_system_refuses_is_told_without_a_trace(
+    oose: Asking, monkeypatch: pytest.MonkeyPatch, error: OSError, words: str
+) -> None:
+    def refused(desk: Desk, value: object, text: str) -> None:
+        raise error
+
+    monkeypatch.setattr(Desk, "result", refused)
+    said = oose("path", "0" * 40)
+    assert (said.code, said.err) == (1, words)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_to_tell(
+    oose: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enough(desk: Desk, value: object, text: str) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(Desk, "result", enough)
+    said = oose("path", "0" * 40)
+    assert (said.code, said.err) == (1, "")
 
 
 def test_it_runs_as_a_module_and_as_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,8 +181,3 @@ def test_other_tls_errors_are_told_too(oose: Asking, place: Place) -> None:
     said = oose("--url", f"https://127.0.0.1:{place.ports[0]}", "status")
     assert said.code == 5
     assert "cannot be reached" in said.err
-
-
-def test_an_error_without_words_is_named_by_its_kind() -> None:
-    assert "TimeoutError" in connection.unreachable(Profile(), TimeoutError())
-    assert isinstance(connection.tls_context(Profile(insecure=True)), ssl.SSLContext)

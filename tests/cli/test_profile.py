@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from oose.cli.exits import CommandFailed
-from oose.cli.profile import DEFAULT_URL, Profile, home, load_profile, read_profile
+from oose.cli.profile import DEFAULT_URL, Profile, check_url, home, load_profile, read_profile
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> str:
@@ -62,6 +62,10 @@ def test_a_profile_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
         ('url = "ftp://x"', "no URL of a prism"),
         ('url = "http://[x"', "no URL of a prism"),
         ('url = "http://x:99999"', "no URL of a prism"),
+        ('url = "http://x:0"', "no URL of a prism"),
+        ('url = "http://x/?a=b"', "no URL of a prism"),
+        ('token = "a\\nb"', "token holds characters"),
+        ('token = "é"', "token holds characters"),
     ],
 )
 def test_a_bad_profile_is_wrong_usage(tmp_path: Path, text: str, words: str) -> None:
@@ -70,6 +74,13 @@ def test_a_bad_profile_is_wrong_usage(tmp_path: Path, text: str, words: str) -> 
         load_profile(path, {}, tmp_path)
     assert failed.value.code == 2
     assert path in failed.value.message
+
+
+def test_a_url_with_a_login_is_refused_and_not_shown() -> None:
+    with pytest.raises(CommandFailed) as failed:
+        check_url("http://anna:secret@x", "--url")
+    assert failed.value.code == 2
+    assert "secret" not in failed.value.message
 
 
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
