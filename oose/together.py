@@ -14,7 +14,10 @@ async def together(works: Iterable[Work[T]]) -> list[T]:
 
     Cancelling this await cancels each of them.
     """
-    outcomes = await gatherResults([Deferred.fromCoroutine(_outcome(work)) for work in works])
+    all_of_them = list(works)
+    if len(all_of_them) == 1:
+        return [await all_of_them[0]]
+    outcomes = await gatherResults([Deferred.fromCoroutine(_outcome(work)) for work in all_of_them])
     results = []
     for result, error in outcomes:
         if error is not None:

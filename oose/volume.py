@@ -168,6 +168,8 @@ class Reception:
 
     async def withdraw(self) -> None:
         """Leave nothing of it behind, visible or not."""
+        if self._over:
+            return
         await shield(self._in_turn(self._end, Incoming.withdraw))
 
     async def _in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

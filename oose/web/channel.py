@@ -34,6 +34,7 @@ class IntakeChannel(HTTPChannel):
     _lingering: IDelayedCall | None = None
     _discarded = 0
     _ending = False
+    is_paused = False  # by whoever takes the body
 
     # What the request asks of its channel.
 
@@ -52,12 +53,14 @@ class IntakeChannel(HTTPChannel):
     def pause_intake(self) -> None:
         """Read nothing more for now; the idle time-out rests, as it is not the client's fault."""
         self.setTimeout(None)
+        self.is_paused = True
         self.transport.pauseProducing()
 
     def resume_intake(self) -> None:
         """Read on. While a request is being answered, however long that takes, nothing is due."""
         if not self._handlingRequest:
             self.setTimeout(self.site.timeOut)
+        self.is_paused = False
         self.transport.resumeProducing()
 
     def widen(self, size: int = RECEIVE_BYTES) -> None:
@@ -131,11 +134,12 @@ class IntakeChannel(HTTPChannel):
 
     def loseConnection(self) -> None:
         """See `HTTPChannel`. TLS ends when the other side agrees: listen for that, not forever."""
-        if not self._ending:
-            self._ending = True
-            self.transport.resumeProducing()
-            self.setTimeout(self.site.timeOut)
+        if self._ending:
+            return
+        self._ending = True
+        self.transport.resumeProducing()
         super().loseConnection()
+        self.setTimeout(self.site.timeOut)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """See `Protocol.connectionLost`."""

@@ -87,8 +87,9 @@ class IntakeRequest(Request):
         self._ended = Deferred()
         expectation = self.requestHeaders.getRawHeaders(b"expect", [b""])[0].lower()
         self.requestHeaders.removeHeader(b"expect")  # or Twisted would answer it at once
-        self.channel.pause_intake()
         self._start(length, expects=expectation == b"100-continue")
+        if not self._admitted and not self._refused:  # somebody has to be asked first
+            self.channel.pause_intake()
 
     def handleContentChunk(self, data: bytes) -> None:
         """More of the body."""
@@ -106,7 +107,8 @@ class IntakeRequest(Request):
         if self._serving is None:
             self._start(0, expects=False)
         else:
-            self.channel.resume_intake()  # or nobody would notice that the client leaves
+            if self.channel.is_paused:
+                self.channel.resume_intake()  # or nobody would notice that the client leaves
             self._ended.callback(None)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -231,7 +233,8 @@ class IntakeRequest(Request):
             if expects:
                 self.channel.send_continue()
             self.channel.widen()
-            self.channel.resume_intake()
+            if self.channel.is_paused:
+                self.channel.resume_intake()
             await self._ended
 
     def _feed(self, data: bytes) -> None:
