@@ -19,7 +19,7 @@ HOPELESS = {NOT_ALLOWED, UNAVAILABLE}  # no other file would fare better
 @click.option("--hash-type", type=click.Choice(list(HASH_TYPES)), default="sha1", show_default=True)
 @click.pass_obj
 def upload_command(desk: Desk, paths: tuple[str, ...], name: str | None, hash_type: str) -> None:
-    """Upload files, all files of folders, or stdin (-); prints hash and name of each."""
+    """Upload files, folders or stdin (-). Prints hash and name of each."""
     if name is not None and STDIN not in paths:
         raise click.UsageError("--name is for what comes from stdin: PATH has to be -")
     if paths.count(STDIN) > 1:

@@ -28,7 +28,7 @@ FROM_STDIN = click.option(
 
 @click.group("user")
 def user_group() -> None:
-    """Add, list, change and remove users (on the machine that keeps them)."""
+    """Add, list, change and remove users of this machine."""
 
 
 @user_group.command("add")
