@@ -14,6 +14,7 @@ from oose.settings.model import PurchaseSettings
 from oose.tap import put_together
 from tests.machine.running import Machine, one_machine, running
 from tests.machine.talk import FORM, basic, connect, exchange, form, parse, request
+from tests.unit.logged import logged
 
 HELLO = hashlib.sha1(b"hello").hexdigest()
 
@@ -273,3 +274,40 @@ async def test_a_stop_in_the_middle_of_a_start_stops(tmp_path: Path) -> None:
     service.startService()
     await service.stopService()
     assert not service.running
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_does_not_end_in_time_is_cut_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oose.engine.DRAIN", 0.01)
+    with logged("warn") as said:
+        async with running(one_machine(tmp_path)) as machine:
+            head = {**FORM, "X-OOSE-Token": machine.token, "Content-Length": "1000"}
+            connection = await connect(machine.ports[-1])
+            expecting = {**head, "Expect": "100-continue"}
+            connection.transport.write(request("POST", "/content/upload", expecting))
+            await connection.until(b"100 Continue")
+        await connection.closed
+    assert any("1 connections were cut" in line for line in said)
+
+
+@pytest_twisted.ensureDeferred
+async def test_peers_of_other_machines_are_left_as_they_are_at_the_end(tmp_path: Path) -> None:
+    settings = one_machine(tmp_path)
+    async with running(settings) as machine:
+        registry = machine.service._assembly.registry
+        [own, *_] = registry.peers()
+        await registry.register(evolve(own, name="elsewhere", prism="elsewhere", machine="other"))
+    async with running(settings) as machine:
+        peers = {peer.name: peer.available for peer in machine.service._assembly.registry.peers()}
+        assert peers["elsewhere"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_bound_and_never_started_can_be_stopped(tmp_path: Path) -> None:
+    service = put_together(one_machine(tmp_path), lambda: None)
+    for pool in service._assembly.pools.all():
+        pool.start()
+    await service.stopService()
+    assert service.starting is None

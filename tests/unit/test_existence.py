@@ -1,0 +1,180 @@
+"""One lookup for many askers, and a cache that never says too long what is no longer so."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from oose import existence as module
+from oose.errors import Unavailable
+from oose.existence import Existence
+from oose.metadata.documents import Document
+from oose.metadata.records import InventoryRecord
+from oose.registry import Registry
+
+HASH = "a" * 40
+OTHER = "b" * 40
+
+
+def record(store: str = "s1", content_hash: str = HASH) -> InventoryRecord:
+    return InventoryRecord(content_hash, "p1", store, "text/plain", "txt", "x", 5, 1)
+
+
+class Inventory:
+    """An inventory that answers when a test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[Sequence[str]] = []
+        self.answers: list[Deferred[Mapping[str, Sequence[Document]]]] = []
+
+    async def under(self, prefixes: Sequence[str]) -> Mapping[str, Sequence[Document]]:
+        self.asked.append(prefixes)
+        self.answers.append(Deferred())
+        return await self.answers[-1]
+
+    def answer(self, *records: InventoryRecord, number: int = -1) -> None:
+        rows: dict[str, list[Document]] = {prefix: [] for prefix in self.asked[number]}
+        for each in records:
+            rows[f"{each.hash}:"].append(Document(each.id, "1-x", each.to_body()))
+        self.answers[number].callback(rows)
+
+
+class Room:
+    """An existence cache of 30 seconds before such an inventory."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.inventory = Inventory()
+        documents: Any = self.inventory
+        self.existence = Existence(documents, Registry(documents), self.clock, 30.0)
+
+    def ask(self, content_hash: str = HASH, *, fresh: bool = False) -> list[Any]:
+        """What a lookup gives, once it does."""
+        got: list[Any] = []
+        work = Deferred.fromCoroutine(self.existence.records(content_hash, fresh=fresh))
+        _ = work.addBoth(got.append)
+        return got
+
+
+def test_many_askers_cost_one_lookup() -> None:
+    room = Room()
+    got = [room.ask() for _ in range(5)]
+    assert len(room.inventory.asked) == 1
+    room.inventory.answer(record())
+    assert got == [[[record()]]] * 5
+    assert room.ask() == [[record()]]
+    assert len(room.inventory.asked) == 1
+
+
+def test_what_is_known_is_looked_up_again_after_its_life() -> None:
+    room = Room()
+    room.ask()
+    room.inventory.answer(record())
+    room.clock.advance(29.9)
+    room.ask()
+    assert len(room.inventory.asked) == 1
+    room.clock.advance(0.1)
+    room.ask()
+    assert len(room.inventory.asked) == 2
+
+
+def test_what_is_not_there_is_kept_for_a_second_at_most() -> None:
+    room = Room()
+    room.ask()
+    room.inventory.answer()
+    room.clock.advance(0.9)
+    assert room.ask() == [[]]
+    room.clock.advance(0.1)
+    assert room.ask() == []
+
+
+def test_whoever_wants_it_fresh_looks_past_the_cache() -> None:
+    room = Room()
+    room.ask()
+    room.inventory.answer(record())
+    got = room.ask(fresh=True)
+    assert got == []
+    room.inventory.answer()
+    assert got == [[]]
+    assert room.ask() == [[]]
+
+
+def test_a_lookup_that_was_overtaken_is_not_kept() -> None:
+    room = Room()
+    first = room.ask()
+    second = room.ask(fresh=True)
+    room.inventory.answer(number=1)
+    room.inventory.answer(record(), number=0)
+    assert (first, second) == ([[record()]], [[]])
+    assert room.ask() == [[]]
+
+
+def test_what_is_forgotten_during_a_lookup_is_looked_up_again() -> None:
+    room = Room()
+    got = room.ask()
+    room.existence.forget(HASH)
+    room.inventory.answer(record())
+    assert got == [[record()]]
+    assert room.ask() == []
+
+
+def test_everything_can_be_forgotten() -> None:
+    room = Room()
+    room.ask()
+    room.inventory.answer(record("s1"), record("s2"))
+    assert room.existence.known() == {HASH: 2}
+    assert room.existence.forget_all() == 1
+    assert room.existence.known() == {}
+    assert room.ask() == []
+
+
+def test_a_failure_is_told_to_everybody_and_not_kept() -> None:
+    room = Room()
+    got = [room.ask() for _ in range(3)]
+    room.inventory.answers[0].errback(Unavailable("away"))
+    for each in got:
+        assert each[0].check(Unavailable)
+    room.ask()
+    assert len(room.inventory.asked) == 2
+
+
+def test_an_asker_that_leaves_takes_nothing_from_the_others() -> None:
+    room = Room()
+    first = Deferred.fromCoroutine(room.existence.records(HASH))
+    second = Deferred.fromCoroutine(room.existence.records(HASH))
+    third = room.ask()
+    for leaving in (first, second):
+        _ = leaving.addErrback(lambda _: None)
+        leaving.cancel()
+    room.inventory.answer(record())
+    assert third == [[record()]]
+
+
+def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ENTRIES", 1)
+    room = Room()
+    room.ask(HASH)
+    room.inventory.answer(record())
+    room.ask(OTHER)
+    room.inventory.answer(record(content_hash=OTHER))
+    assert list(room.existence.known()) == [OTHER]
+
+
+def test_insisting_ends_when_it_exists_or_the_tries_are_over() -> None:
+    room = Room()
+    got: list[Any] = []
+    _ = Deferred.fromCoroutine(room.existence.insist(HASH, 3, 3.0)).addCallback(got.append)
+    room.inventory.answer()
+    assert got == []
+    room.clock.advance(1)
+    room.inventory.answer()
+    room.clock.advance(1)
+    room.inventory.answer()
+    assert len(room.inventory.asked) == 3
+    assert not got[0]["exists"]
+    _ = Deferred.fromCoroutine(room.existence.insist([HASH], 3, 3.0)).addCallback(got.append)
+    room.existence.counting = lambda records: records  # type: ignore[method-assign] # all count
+    room.inventory.answer(record())
+    assert got[1][HASH]["count"] == 1
