@@ -43,20 +43,21 @@ def unpublish(final: Path, source: Path) -> None:
             sync_folder(final.parent)
 
 
-def make_folders(folder: Path, stop: Path) -> None:
-    """Make `folder` below the existing `stop`, syncing the parent of each folder made."""
+def make_folders(folder: Path, stop: Path) -> list[Path]:
+    """Make `folder` below the existing `stop`; the parents that have to be synced for it."""
+    unsynced: list[Path] = []
     try:
         folder.mkdir(mode=FOLDER_MODE)
     except FileExistsError:
-        return
+        return unsynced
     except FileNotFoundError:
         if folder.parent == stop:
             raise
-        make_folders(folder.parent, stop)
+        unsynced = make_folders(folder.parent, stop)
         with suppress(FileExistsError):  # another thread was faster
             folder.mkdir(mode=FOLDER_MODE)
     folder.chmod(FOLDER_MODE)  # a daemon's umask would hide it from nginx
-    sync_folder(folder.parent)
+    return [*unsynced, folder.parent]
 
 
 def sync_folder(folder: Path) -> None:

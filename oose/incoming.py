@@ -60,7 +60,15 @@ class Incoming:
             self._close()
 
     def commit(self, content_hash: str, ext: str) -> str:
-        """Make the file durable and visible at its place; its path below `content`.
+        """Make the file durable and visible at its place; its path below `content`."""
+        place, folders = self.publish(content_hash, ext)
+        with explained(self.store):
+            for folder in folders:
+                sync_folder(folder)
+        return place
+
+    def publish(self, content_hash: str, ext: str) -> tuple[str, Sequence[Path]]:
+        """The same, but for syncing the folders that are returned beside the path.
 
         A file that is there without a record is replaced: these bytes were hashed just now.
         """
@@ -70,11 +78,10 @@ class Incoming:
         with explained(self.store):
             # The name says what a crash from here on has to be undone: see `Disk.settle`.
             self.path = self.path.rename(self.path.with_name(f"{self.path.name}.{final.name}"))
-            make_folders(final.parent, self.content)
+            folders = make_folders(final.parent, self.content)
             self._final = final
             publish(self.path, final)
-            sync_folder(final.parent)
-        return place
+        return place, [*folders, final.parent]
 
     def confirm(self) -> None:
         """The record is written: forget how to undo it."""

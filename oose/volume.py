@@ -2,20 +2,26 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import DeferredLock
+from twisted.python.failure import Failure
 
+from oose.batches import Batches, Job
 from oose.disk import Disk, Found, Intent, NotOurs, Space
+from oose.durable import sync_folder
 from oose.errors import NotFound, Unavailable
-from oose.incoming import Incoming, unavailable
+from oose.incoming import Incoming, explained, unavailable
 from oose.log import part
 from oose.pool import Pool
 from oose.shield import shield
 
 P = ParamSpec("P")
 T = TypeVar("T")
+W = TypeVar("W")
+R = TypeVar("R")
 SMALL = 64 * 1024  # bytes that are read where the file is opened, for one hop to a thread
 
 _log = part("store")
@@ -48,6 +54,8 @@ class Volume:
         self.space = Space(0, 0)
         self.writing = 0
         self.identity: str | None = None
+        self.commits: Batches[Commit, str] = Batches(pool, commit_together)
+        self.confirms: Batches[Reception, None] = Batches(pool, confirm_together)
 
     def describe(self) -> Mapping[str, int | bool]:
         """For `/stats`: bytes of the disk, as last looked at, and the files being received."""
@@ -160,17 +168,31 @@ class Reception:
 
     async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
         """Append the last of it, make the file durable and visible; its relative path."""
-        return await shield(self._in_turn(self._commit, chunks, content_hash, ext))
+        return await shield(self._commit(chunks, content_hash, ext))
 
     async def confirm(self) -> None:
         """The record is written: what is left in `incoming` goes."""
-        await shield(self._in_turn(self._end, Incoming.confirm))
+        await shield(self._confirm())
 
     async def withdraw(self) -> None:
         """Leave nothing of it behind, visible or not."""
         if self._over:
             return
-        await shield(self._in_turn(self._end, Incoming.withdraw))
+        await shield(self._in_turn(self.end, Incoming.withdraw))
+
+    async def _commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
+        await self._turn.acquire()
+        try:
+            if self._incoming is not None:  # a large file: nobody has to wait for its bytes
+                await self._volume.pool.run(self._write_last, chunks)
+                chunks = ()
+            return await self._volume.commits.run(Commit(self, chunks, content_hash, ext))
+        finally:
+            self._turn.release()
+
+    async def _confirm(self) -> None:
+        async with self._turn:
+            await self._volume.confirms.run(self)
 
     async def _in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await self._turn.acquire()
@@ -192,16 +214,73 @@ class Reception:
         if self._incoming is not None and not self._over:
             self._incoming.seal()
 
-    def _commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
+    def _write_last(self, chunks: Sequence[bytes]) -> None:
+        if chunks:
+            self._write(chunks)
+        self._seal()
+
+    def begun(self, chunks: Sequence[bytes]) -> Incoming:
+        """The file with the last of its bytes in it."""
         if chunks or self._incoming is None:
             self._write(chunks)
         assert self._incoming is not None
-        return self._incoming.commit(content_hash, ext)
+        return self._incoming
 
-    def _end(self, how: Callable[[Incoming], None]) -> None:
+    def end(self, how: Callable[[Incoming], None]) -> None:
+        """Confirm or withdraw, whichever comes first."""
         if self._over:
             return
         self._over = True
         self._volume.writing -= 1
         if self._incoming is not None:
             how(self._incoming)
+
+
+@frozen
+class Commit:
+    """A file to be made durable and visible, with the last of its bytes."""
+
+    reception: Reception
+    chunks: Sequence[bytes]
+    content_hash: str
+    ext: str
+
+
+def commit_together(jobs: Sequence[Job[Commit, str]]) -> None:
+    """Make many files durable and visible: in steps, so that the disk syncs for all at once.
+
+    A file that fails leaves the others; a folder that cannot be synced fails them all.
+    """
+    folders: dict[Path, str] = {}
+
+    def write(job: Job[Commit, str]) -> None:
+        job.work.reception.begun(job.work.chunks)
+
+    def seal(job: Job[Commit, str]) -> None:
+        job.work.reception.begun(()).seal()
+
+    def publish(job: Job[Commit, str]) -> None:
+        incoming = job.work.reception.begun(())
+        job.result, unsynced = incoming.publish(job.work.content_hash, job.work.ext)
+        folders.update(dict.fromkeys(unsynced, incoming.store))
+
+    for step in (write, seal, publish):
+        each_for_itself(step, jobs)
+    for folder, store in folders.items():
+        with explained(store):
+            sync_folder(folder)
+
+
+def confirm_together(jobs: Sequence[Job[Reception, None]]) -> None:
+    """Confirm many files."""
+    each_for_itself(lambda job: job.work.end(Incoming.confirm), jobs)
+
+
+def each_for_itself(step: Callable[[Job[W, R]], None], jobs: Sequence[Job[W, R]]) -> None:
+    """Do `step` for every job that has not failed yet."""
+    for job in jobs:
+        if job.failure is None:
+            try:
+                step(job)
+            except Exception:
+                job.failure = Failure()

@@ -9,13 +9,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from attrs import define, field
-from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
-from oose.background import in_background
+from oose.batches import Batches, Job
 from oose.embedded.schema import upgrade
 from oose.errors import Unavailable
 from oose.pool import Pool
@@ -26,89 +24,45 @@ FILE_NAME = "oose.sqlite"  # below the configuration's `root`
 BUSY = 5.0  # seconds to wait for the `oose user` command, which opens the same file
 
 
-@define(eq=False)
-class _Job(Generic[T]):
-    call: Call[T]
-    answer: Deferred[T] = field(factory=Deferred)
-    result: T | None = None
-    failure: Failure | None = None
-
-    def tell(self) -> None:
-        if self.answer.called:  # its caller was cancelled
-            return
-        if self.failure is not None:
-            self.answer.errback(self.failure)
-        else:
-            self.answer.callback(self.result)  # type: ignore[arg-type]
-
-
-class _Batcher:
-    """Hands everything that waits to one call in a pool, one call at a time."""
-
-    def __init__(self, pool: Pool, work: Callable[[Sequence[_Job[Any]]], None]) -> None:
-        self._pool = pool
-        self._work = work
-        self._waiting: list[_Job[Any]] = []
-        self._turn = DeferredLock()
-        self.is_open = False
-
-    async def run(self, call: Call[T]) -> T:
-        if not self.is_open:
-            raise Unavailable("The database is closed")
-        job: _Job[T] = _Job(call)
-        self._waiting.append(job)
-        if not self._turn.locked:
-            in_background(self._run_all())
-        return await job.answer
-
-    async def end(self) -> None:
-        self.is_open = False
-        async with self._turn:  # when what was asked for before is done
-            pass
-
-    async def _run_all(self) -> None:
-        async with self._turn:
-            while self._waiting:
-                jobs, self._waiting = self._waiting, []
-                try:
-                    await self._pool.run(self._work, jobs)
-                except Exception as error:
-                    failure = Failure(_explained(error))
-                    for job in jobs:
-                        job.failure = failure
-                for job in jobs:
-                    job.tell()
-
-
 class EmbeddedDatabase:
     """The file at `path`; `writer` has one thread, `readers` any number."""
 
     def __init__(self, path: Path, *, writer: Pool, readers: Pool) -> None:
         self.path = path
         self._writer_pool = writer
-        self._writes = _Batcher(writer, self._write_batch)
-        self._reads = _Batcher(readers, self._read_batch)
+        self._writes = Batches(writer, self._write_batch, _explained)
+        self._reads = Batches(readers, self._read_batch, _explained)
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
+        self._is_open = False
 
     async def open(self) -> None:
         """Make the file where there is none, bring an older one up to date; `Unavailable`."""
         await self._writer_pool.run(self._open)
-        self._writes.is_open = self._reads.is_open = True
+        self._is_open = True
 
     async def close(self) -> None:
         """Let go of the file, when what was asked for before is done."""
-        await self._reads.end()
-        await self._writes.end()
+        self._is_open = False
+        await self._reads.settled()
+        await self._writes.settled()
         await self._writer_pool.run(self._close)
 
     async def write(self, call: Call[T]) -> T:
         """Run `call` within a transaction; its result once that is durable."""
-        return await self._writes.run(call)
+        self._check_open()
+        result: T = await self._writes.run(call)
+        return result
 
     async def read(self, call: Call[T]) -> T:
         """Run `call`, which only reads."""
-        return await self._reads.run(call)
+        self._check_open()
+        result: T = await self._reads.run(call)
+        return result
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise Unavailable("The database is closed")
 
     # In the pools.
 
@@ -141,7 +95,7 @@ class EmbeddedDatabase:
                 connection.close()
         self._reader = self._writer = None
 
-    def _write_batch(self, jobs: Sequence[_Job[Any]]) -> None:
+    def _write_batch(self, jobs: Sequence[Job[Call[Any], Any]]) -> None:
         connection = self._writer
         assert connection is not None
         try:
@@ -158,16 +112,16 @@ class EmbeddedDatabase:
                 connection.execute("ROLLBACK")
             raise
 
-    def _read_batch(self, jobs: Sequence[_Job[Any]]) -> None:
+    def _read_batch(self, jobs: Sequence[Job[Call[Any], Any]]) -> None:
         connection = self._reader
         assert connection is not None
         for job in jobs:
             _do(job, connection)
 
 
-def _do(job: _Job[Any], connection: sqlite3.Connection) -> None:
+def _do(job: Job[Call[Any], Any], connection: sqlite3.Connection) -> None:
     try:
-        job.result = job.call(connection)
+        job.result = job.work(connection)
     except Exception as error:
         job.failure = Failure(_explained(error))
 

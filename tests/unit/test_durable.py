@@ -150,22 +150,14 @@ def test_unpublishing_what_is_not_there_is_nothing(tmp_path: Path) -> None:
 # make_folders
 
 
-def test_the_parent_of_every_folder_made_is_synced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = synced(monkeypatch)
-    make_folders(tmp_path / "a0" / "3f", tmp_path)
+def test_the_parent_of_every_folder_made_has_to_be_synced(tmp_path: Path) -> None:
+    assert make_folders(tmp_path / "a0" / "3f", tmp_path) == [tmp_path, tmp_path / "a0"]
     assert (tmp_path / "a0" / "3f").is_dir()
-    assert seen == [str(tmp_path), str(tmp_path / "a0")]
 
 
-def test_folders_that_are_there_are_not_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folders_that_are_there_are_not_touched(tmp_path: Path) -> None:
     make_folders(tmp_path / "a0", tmp_path)
-    seen = synced(monkeypatch)
-    make_folders(tmp_path / "a0", tmp_path)
-    assert seen == []
+    assert make_folders(tmp_path / "a0", tmp_path) == []
 
 
 def test_everybody_can_pass_through_the_folders_whatever_the_umask(tmp_path: Path) -> None:

@@ -66,8 +66,8 @@ def test_a_file_is_durable_before_it_is_visible_and_its_folder_after(
 
         monkeypatch.setattr(os, call, seen)
     incoming.commit(HASH, "mp4")
-    # the parents of the two new folders, and then the folder of the new name
-    assert order == ["fdatasync", "fsync", "fsync", "link", "fsync"]
+    # the parents of the two new folders, and the folder of the new name
+    assert order == ["fdatasync", "link", "fsync", "fsync", "fsync"]
 
 
 def test_until_it_is_confirmed_incoming_tells_how_to_undo_it(begin: Begin, content: Path) -> None:
