@@ -1,4 +1,4 @@
-"""Work that costs less together: what waits is handed on as one batch, one batch at a time.
+"""Work that costs less together: what waits is handed on as one batch.
 
 A disk that makes one file durable makes all that was written before it durable for next to nothing,
 and a database's transaction likewise. So what arrives while a batch is under way shares the next.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 
 from oose.background import in_background
@@ -43,7 +43,7 @@ def as_it_is(error: Exception) -> Exception:
 
 
 class Batches(Generic[W, T]):
-    """Hands everything that waits to one call of `do` in a pool.
+    """Hands everything that waits to one call of `do` in a pool, in at most `lanes` calls at once.
 
     What `do` itself raises, made clear by `explain`, is the failure of the whole batch.
     """
@@ -53,28 +53,31 @@ class Batches(Generic[W, T]):
         pool: Pool,
         do: Callable[[Sequence[Job[W, T]]], None],
         explain: Callable[[Exception], Exception] = as_it_is,
+        *,
+        lanes: int = 1,
     ) -> None:
         self._pool = pool
         self._do = do
         self._explain = explain
         self._waiting: list[Job[W, T]] = []
-        self._turn = DeferredLock()
+        self._lanes = DeferredSemaphore(lanes)
 
     async def run(self, work: W) -> T:
         """The result of `work`, once its batch is done."""
         job: Job[W, T] = Job(work)
         self._waiting.append(job)
-        if not self._turn.locked:
+        if self._lanes.tokens:
             in_background(self._run_all())
         return await job.answer
 
     async def settled(self) -> None:
         """Wait until what was asked for before is done."""
-        async with self._turn:
-            pass
+        held = [await self._lanes.acquire() for _ in range(self._lanes.limit)]
+        for lane in held:
+            lane.release()
 
     async def _run_all(self) -> None:
-        async with self._turn:
+        async with self._lanes:
             while self._waiting:
                 jobs, self._waiting = self._waiting, []
                 try:

@@ -100,8 +100,7 @@ class Disk:
         if known is not None and identity != known:
             raise NotOurs(f"{self.root} is the disk of another store that was also {self.name!r}")
         for folder in (self.content, self.incoming, self.quarantine):
-            folder.mkdir(exist_ok=True)
-            folder.chmod(FOLDER_MODE)  # a daemon's umask would hide it from nginx
+            folder.mkdir(exist_ok=True, mode=FOLDER_MODE)
         sync_folder(self.root)
         self._identity = identity
         self._seen = self._look()
@@ -164,6 +163,11 @@ class Disk:
         """Begin to receive a file."""
         self.check()
         return Incoming.create(self.name, self.content, self.incoming, self.min_free)
+
+    def begin(self, content_hash: str, ext: str) -> Incoming:
+        """Begin to receive a file whose hash is known; the disk has been checked."""
+        place = relative_path(content_hash, ext)
+        return Incoming.create(self.name, self.content, self.incoming, self.min_free, place)
 
     def left_behind(self) -> Iterator[Intent]:
         """What a crash left in `incoming`."""

@@ -1,6 +1,8 @@
 """Blocking steps on files that survive a crash: whole or not at all, and synced."""
 
+import ctypes
 import os
+import re
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,6 +10,8 @@ from pathlib import Path
 
 FILE_MODE = 0o644  # nginx, rsync and people may read
 FOLDER_MODE = 0o755
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def write_all(descriptor: int, chunks: Sequence[bytes], size: int) -> None:
@@ -43,21 +47,18 @@ def unpublish(final: Path, source: Path) -> None:
             sync_folder(final.parent)
 
 
-def make_folders(folder: Path, stop: Path) -> list[Path]:
-    """Make `folder` below the existing `stop`; the parents that have to be synced for it."""
-    unsynced: list[Path] = []
+def make_folders(folder: Path, stop: Path) -> None:
+    """Make `folder` below the existing `stop`; their names are not durable yet."""
     try:
         folder.mkdir(mode=FOLDER_MODE)
     except FileExistsError:
-        return unsynced
+        return
     except FileNotFoundError:
         if folder.parent == stop:
             raise
-        unsynced = make_folders(folder.parent, stop)
+        make_folders(folder.parent, stop)
         with suppress(FileExistsError):  # another thread was faster
             folder.mkdir(mode=FOLDER_MODE)
-    folder.chmod(FOLDER_MODE)  # a daemon's umask would hide it from nginx
-    return [*unsynced, folder.parent]
 
 
 def sync_folder(folder: Path) -> None:
@@ -67,6 +68,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_file_system(descriptor: int) -> None:
+    """Make everything on the file system of an open file or folder durable: syncfs(2)."""
+    if _libc.syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _kernel() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -86,3 +98,6 @@ def write_whole(path: Path, text: str) -> None:
 def draft_prefix(path: Path) -> str:
     """How the names begin of what a crash may leave beside `path`."""
     return f".{path.name}."
+
+
+SYNCS_FILE_SYSTEMS = _kernel() >= (5, 8)  # before, syncfs did not tell of failed writes

@@ -1,5 +1,6 @@
 """One process of oose: it binds its ports, comes up, listens, and stops in order."""
 
+import os
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -28,6 +29,7 @@ from oose.web.intake import Room
 from oose.web.site import RoomSite
 
 DRAIN = 30.0  # seconds that what is under way may take after SIGTERM
+OPEN = 0o022  # umask: nginx and people may read content; what is secret has a mode of its own
 UPKEEP = 300.0  # seconds between two rounds of forgetting what has expired
 BACKLOG = 512
 _log = part("start")
@@ -86,6 +88,7 @@ class Engine(Service):
     def startService(self) -> None:
         """Come up; the ports answer once everything is ready."""
         super().startService()
+        os.umask(OPEN)
         for pool in self._assembly.pools.all():
             pool.start()
         self.starting = Deferred.fromCoroutine(self._come_up()).addErrback(self._failed)
@@ -211,6 +214,7 @@ class Engine(Service):
         for peer in self._assembly.registry.peers():
             if peer.machine == self._settings.machine:
                 await self._assembly.registry.update(evolve(peer, available=False))
+        await together(each.volume.settled() for each in self._assembly.holdings)
         await self._assembly.database.close()
         for pool in self._assembly.pools.all():
             pool.stop()

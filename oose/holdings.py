@@ -16,8 +16,9 @@ from oose.log import part
 from oose.metadata.documents import Documents, Stale
 from oose.metadata.records import InventoryRecord, record_id
 from oose.placement import Candidate
+from oose.receiving import Reception
 from oose.registry import Registry
-from oose.volume import OpenFile, Reception, Volume
+from oose.volume import OpenFile, Volume
 
 Status = Literal["ok", "corrupt", "missing"]
 PIECE = 16 * 1024 * 1024  # bytes that verification reads before others have their turn

@@ -11,7 +11,7 @@ from typing import Self
 from attrs import define, field
 
 from oose.address import relative_path
-from oose.durable import FILE_MODE, make_folders, publish, sync_folder, unpublish, write_all
+from oose.durable import FILE_MODE, make_folders, publish, unpublish, write_all
 from oose.errors import DiskFull, OoseError, Unavailable
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -26,28 +26,38 @@ class Incoming:
     min_free: int
     path: Path
     _descriptor: int = field(alias="descriptor")
-    _final: Path | None = field(default=None, init=False)
+    place: str = ""
+    _is_visible: bool = field(default=False, init=False)
 
     @classmethod
-    def create(cls, store: str, content: Path, incoming: Path, min_free: int) -> Self:
-        """Begin to receive a file of the store `store` in the folder `incoming`."""
-        path = incoming / secrets.token_hex(12)
+    def create(
+        cls, store: str, content: Path, incoming: Path, min_free: int, place: str = ""
+    ) -> Self:
+        """Begin to receive a file of the store `store` in the folder `incoming`.
+
+        `place` is its path below `content` where that is known before its bytes.
+        """
+        name = secrets.token_hex(12)
+        path = incoming / (f"{name}.{base_name(place)}" if place else name)
         with explained(store):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-            begun = cls(store, content, min_free, path, descriptor)
-            try:
-                os.fchmod(descriptor, FILE_MODE)
-            except OSError:
-                begun.withdraw()
-                raise
-        return begun
+            return cls(store, content, min_free, path, descriptor, place)
 
-    def write(self, chunks: Sequence[bytes]) -> None:
-        """Append; `DiskFull` when the disk's `min_free` would be touched."""
+    @property
+    def final(self) -> Path:
+        """Where it becomes visible."""
+        return self.content / self.place
+
+    def write(self, chunks: Sequence[bytes], free: int | None = None) -> None:
+        """Append; `DiskFull` when the disk's `min_free` would be touched.
+
+        `free` is how many bytes may still be written, where that is known already.
+        """
         size = sum(map(len, chunks))
         with explained(self.store):
-            status = os.fstatvfs(self._descriptor)
-            if status.f_bavail * status.f_frsize - size < self.min_free:
+            if free is None:
+                free = free_bytes(self._descriptor)
+            if free - size < self.min_free:
                 raise DiskFull(f"The store {self.store!r} is full")
             write_all(self._descriptor, chunks, size)
 
@@ -59,29 +69,30 @@ class Incoming:
             os.fdatasync(self._descriptor)
             self._close()
 
-    def commit(self, content_hash: str, ext: str) -> str:
-        """Make the file durable and visible at its place; its path below `content`."""
-        place, folders = self.publish(content_hash, ext)
-        with explained(self.store):
-            for folder in folders:
-                sync_folder(folder)
-        return place
+    def commit(self, content_hash: str, ext: str) -> None:
+        """Make the bytes durable and the file visible at its place.
 
-    def publish(self, content_hash: str, ext: str) -> tuple[str, Sequence[Path]]:
-        """The same, but for syncing the folders that are returned beside the path.
-
-        A file that is there without a record is replaced: these bytes were hashed just now.
+        Its name is durable after `Folders.make_durable`.
         """
-        place = relative_path(content_hash, ext)
-        final = self.content / place
+        self.place = relative_path(content_hash, ext)
         self.seal()
         with explained(self.store):
             # The name says what a crash from here on has to be undone: see `Disk.settle`.
-            self.path = self.path.rename(self.path.with_name(f"{self.path.name}.{final.name}"))
-            folders = make_folders(final.parent, self.content)
-            self._final = final
-            publish(self.path, final)
-        return place, [*folders, final.parent]
+            intent = f"{self.path.name}.{base_name(self.place)}"
+            self.path = self.path.rename(self.path.with_name(intent))
+        self.publish()
+
+    def publish(self) -> None:
+        """Make the file visible at its place, its bytes durable or not.
+
+        A file that is there without a record is replaced: these bytes were hashed just now.
+        """
+        with explained(self.store):
+            if self._descriptor >= 0:
+                self._close()
+            make_folders(self.final.parent, self.content)
+            self._is_visible = True
+            publish(self.path, self.final)
 
     def confirm(self) -> None:
         """The record is written: forget how to undo it."""
@@ -94,13 +105,24 @@ class Incoming:
             with suppress(OSError):
                 self._close()
         with suppress(OSError):
-            if self._final is not None:
-                unpublish(self._final, self.path)
+            if self._is_visible:
+                unpublish(self.final, self.path)
             self.path.unlink()
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1  # also where closing fails
         os.close(descriptor)
+
+
+def free_bytes(descriptor: int) -> int:
+    """Bytes that a user without privileges may still write to an open file's file system."""
+    status = os.fstatvfs(descriptor)
+    return status.f_bavail * status.f_frsize
+
+
+def base_name(place: str) -> str:
+    """The last part of a path below `content`."""
+    return place.rpartition("/")[2]
 
 
 class explained:  # noqa: N801 # reads as a statement

@@ -1,27 +1,17 @@
 """A store's disk as the rest of the program sees it: every call runs in the disk's own pool."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import ParamSpec, TypeVar
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
-from twisted.internet.defer import DeferredLock
-from twisted.python.failure import Failure
 
-from oose.batches import Batches, Job
 from oose.disk import Disk, Found, Intent, NotOurs, Space
-from oose.durable import sync_folder
 from oose.errors import NotFound, Unavailable
-from oose.incoming import Incoming, explained, unavailable
+from oose.incoming import unavailable
 from oose.log import part
 from oose.pool import Pool
-from oose.shield import shield
+from oose.receiving import Receiving, Reception
 
-P = ParamSpec("P")
-T = TypeVar("T")
-W = TypeVar("W")
-R = TypeVar("R")
 SMALL = 64 * 1024  # bytes that are read where the file is opened, for one hop to a thread
 
 _log = part("store")
@@ -44,7 +34,7 @@ class OpenFile:
 class Volume:
     """The disk of one store, `usable` or not.
 
-    `space` is what `refresh` last saw; `writing` counts the files being received.
+    `space` is what `refresh` last saw.
     """
 
     def __init__(self, disk: Disk, pool: Pool) -> None:
@@ -52,10 +42,17 @@ class Volume:
         self.pool = pool
         self.usable = False
         self.space = Space(0, 0)
-        self.writing = 0
         self.identity: str | None = None
-        self.commits: Batches[Commit, str] = Batches(pool, commit_together)
-        self.confirms: Batches[Reception, None] = Batches(pool, confirm_together)
+        self._receiving = Receiving(disk, pool)
+
+    @property
+    def writing(self) -> int:
+        """How many files are being received."""
+        return self._receiving.count
+
+    async def settled(self) -> None:
+        """Wait until nothing is left in `incoming` of what was confirmed."""
+        await self._receiving.settled()
 
     def describe(self) -> Mapping[str, int | bool]:
         """For `/stats`: bytes of the disk, as last looked at, and the files being received."""
@@ -105,9 +102,9 @@ class Volume:
         except OSError as error:
             _log.error("{why}", why=unavailable(self.disk.name, error).message)
 
-    def receive(self) -> "Reception":
+    def receive(self) -> Reception:
         """Begin to receive a file; the disk is not touched before there is something to write."""
-        return Reception(self)
+        return Reception(self._receiving)
 
     async def find(self, content_hash: str) -> Found | None:
         """See `Disk.find`; `Unavailable` when the disk is not there."""
@@ -142,145 +139,3 @@ class Volume:
     async def set_aside(self, path: str, content_hash: str, why: str) -> None:
         """See `Disk.set_aside`."""
         await self.pool.run(self.disk.set_aside, path, content_hash, why)
-
-
-class Reception:
-    """One file on its way onto a volume: `write`, `write`, `commit`, `confirm`; or `withdraw`.
-
-    Calls run one after the other, each to its end even where its caller is cancelled, so that
-    nothing is written behind the back of a `withdraw`.
-    """
-
-    def __init__(self, volume: Volume) -> None:
-        self._volume = volume
-        self._incoming: Incoming | None = None
-        self._turn = DeferredLock()
-        self._over = False
-        volume.writing += 1
-
-    async def write(self, chunks: Sequence[bytes]) -> None:
-        """Append; `DiskFull` or `Unavailable`."""
-        await shield(self._in_turn(self._write, chunks))
-
-    async def seal(self) -> None:
-        """The file has ended: make its bytes durable and hold no descriptor until `commit`."""
-        await shield(self._in_turn(self._seal))
-
-    async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
-        """Append the last of it, make the file durable and visible; its relative path."""
-        return await shield(self._commit(chunks, content_hash, ext))
-
-    async def confirm(self) -> None:
-        """The record is written: what is left in `incoming` goes."""
-        await shield(self._confirm())
-
-    async def withdraw(self) -> None:
-        """Leave nothing of it behind, visible or not."""
-        if self._over:
-            return
-        await shield(self._in_turn(self.end, Incoming.withdraw))
-
-    async def _commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
-        await self._turn.acquire()
-        try:
-            if self._incoming is not None:  # a large file: nobody has to wait for its bytes
-                await self._volume.pool.run(self._write_last, chunks)
-                chunks = ()
-            return await self._volume.commits.run(Commit(self, chunks, content_hash, ext))
-        finally:
-            self._turn.release()
-
-    async def _confirm(self) -> None:
-        async with self._turn:
-            await self._volume.confirms.run(self)
-
-    async def _in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        await self._turn.acquire()
-        try:
-            return await self._volume.pool.run(call, *args, **kwargs)
-        finally:
-            self._turn.release()
-
-    # In the pool.
-
-    def _write(self, chunks: Sequence[bytes]) -> None:
-        if self._over:
-            raise Unavailable("The upload was given up")
-        if self._incoming is None:
-            self._incoming = self._volume.disk.create()
-        self._incoming.write(chunks)
-
-    def _seal(self) -> None:
-        if self._incoming is not None and not self._over:
-            self._incoming.seal()
-
-    def _write_last(self, chunks: Sequence[bytes]) -> None:
-        if chunks:
-            self._write(chunks)
-        self._seal()
-
-    def begun(self, chunks: Sequence[bytes]) -> Incoming:
-        """The file with the last of its bytes in it."""
-        if chunks or self._incoming is None:
-            self._write(chunks)
-        assert self._incoming is not None
-        return self._incoming
-
-    def end(self, how: Callable[[Incoming], None]) -> None:
-        """Confirm or withdraw, whichever comes first."""
-        if self._over:
-            return
-        self._over = True
-        self._volume.writing -= 1
-        if self._incoming is not None:
-            how(self._incoming)
-
-
-@frozen
-class Commit:
-    """A file to be made durable and visible, with the last of its bytes."""
-
-    reception: Reception
-    chunks: Sequence[bytes]
-    content_hash: str
-    ext: str
-
-
-def commit_together(jobs: Sequence[Job[Commit, str]]) -> None:
-    """Make many files durable and visible: in steps, so that the disk syncs for all at once.
-
-    A file that fails leaves the others; a folder that cannot be synced fails them all.
-    """
-    folders: dict[Path, str] = {}
-
-    def write(job: Job[Commit, str]) -> None:
-        job.work.reception.begun(job.work.chunks)
-
-    def seal(job: Job[Commit, str]) -> None:
-        job.work.reception.begun(()).seal()
-
-    def publish(job: Job[Commit, str]) -> None:
-        incoming = job.work.reception.begun(())
-        job.result, unsynced = incoming.publish(job.work.content_hash, job.work.ext)
-        folders.update(dict.fromkeys(unsynced, incoming.store))
-
-    for step in (write, seal, publish):
-        each_for_itself(step, jobs)
-    for folder, store in folders.items():
-        with explained(store):
-            sync_folder(folder)
-
-
-def confirm_together(jobs: Sequence[Job[Reception, None]]) -> None:
-    """Confirm many files."""
-    each_for_itself(lambda job: job.work.end(Incoming.confirm), jobs)
-
-
-def each_for_itself(step: Callable[[Job[W, R]], None], jobs: Sequence[Job[W, R]]) -> None:
-    """Do `step` for every job that has not failed yet."""
-    for job in jobs:
-        if job.failure is None:
-            try:
-                step(job)
-            except Exception:
-                job.failure = Failure()

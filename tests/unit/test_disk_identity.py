@@ -58,15 +58,6 @@ def test_a_disk_keeps_its_identity(disk: Disk, known: str | None) -> None:
     assert again(disk).enroll(identity if known else None, may_create=False) == identity
 
 
-def test_the_folders_can_be_passed_through_whatever_the_umask(disk: Disk) -> None:
-    old = os.umask(0o077)
-    try:
-        disk.enroll(None, may_create=True)
-    finally:
-        os.umask(old)
-    assert {(disk.root / name).stat().st_mode & 0o777 for name in FOLDERS} == {0o755}
-
-
 @pytest.mark.parametrize(("known", "may_create"), [("a1b2", True), (None, False), ("a1b2", False)])
 @pytest.mark.parametrize("mount_point", [True, False])
 def test_a_disk_that_is_not_mounted_is_not_written(

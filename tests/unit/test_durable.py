@@ -10,6 +10,7 @@ from oose.durable import (
     draft_prefix,
     make_folders,
     publish,
+    sync_file_system,
     sync_folder,
     unpublish,
     write_all,
@@ -147,27 +148,21 @@ def test_unpublishing_what_is_not_there_is_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == ["source"]
 
 
+# sync_file_system
+
+
+def test_a_file_system_that_cannot_be_synced_says_why() -> None:
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        sync_file_system(-1)
+
+
 # make_folders
 
 
-def test_the_parent_of_every_folder_made_has_to_be_synced(tmp_path: Path) -> None:
-    assert make_folders(tmp_path / "a0" / "3f", tmp_path) == [tmp_path, tmp_path / "a0"]
+def test_folders_are_made_down_to_the_last(tmp_path: Path) -> None:
+    make_folders(tmp_path / "a0" / "3f", tmp_path)
+    make_folders(tmp_path / "a0" / "3f", tmp_path)
     assert (tmp_path / "a0" / "3f").is_dir()
-
-
-def test_folders_that_are_there_are_not_touched(tmp_path: Path) -> None:
-    make_folders(tmp_path / "a0", tmp_path)
-    assert make_folders(tmp_path / "a0", tmp_path) == []
-
-
-def test_everybody_can_pass_through_the_folders_whatever_the_umask(tmp_path: Path) -> None:
-    old = os.umask(0o077)
-    try:
-        make_folders(tmp_path / "a0" / "3f", tmp_path)
-    finally:
-        os.umask(old)
-    for folder in (tmp_path / "a0", tmp_path / "a0" / "3f"):
-        assert folder.stat().st_mode & 0o777 == 0o755
 
 
 def test_folders_are_not_made_above_where_to_stop(tmp_path: Path) -> None:

@@ -1,20 +1,21 @@
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
 from oose.address import relative_path
 from oose.disk import IDENTITY, Disk, Found
-from oose.errors import DiskFull, NotFound, OoseError, Unavailable
+from oose.errors import NotFound, Unavailable
 from oose.pool import Inline, Threads
 from oose.volume import SMALL, Volume
 from tests.real import reactor
+from tests.unit.by_hand import ByHand
 from tests.unit.faults import descriptors, fail
 from tests.unit.logged import logged
 
@@ -24,23 +25,6 @@ T = TypeVar("T")
 DATA = b"a film"
 HASH = hashlib.sha1(DATA).hexdigest()
 PLACE = relative_path(HASH, "mp4")
-
-
-class ByHand:
-    """A pool that makes its calls when the test says so."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Deferred[None]] = []
-
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        turn: Deferred[None] = Deferred(lambda _: None)  # a call that has begun is not cancelled
-        self.waiting.append(turn)
-        await turn
-        return call(*args, **kwargs)
-
-    def do_all(self) -> None:
-        while self.waiting:
-            self.waiting.pop(0).callback(None)
 
 
 @pytest.fixture
@@ -245,148 +229,3 @@ async def test_a_file_that_cannot_be_read_is_closed_again(
     with pytest.raises(Unavailable, match="Input/output error"):
         await volume.open(PLACE)
     assert descriptors(str(volume.disk.root)) == 0
-
-
-# Receiving
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_file_is_received_in_pieces(volume: Volume) -> None:
-    reception = volume.receive()
-    assert volume.describe()["receiving"] == 1
-    assert left_in_incoming(volume) == 0  # not before there is something to write
-    await reception.write([DATA[:2], DATA[2:4]])
-    assert await reception.commit([DATA[4:]], HASH, "mp4") == PLACE
-    await reception.confirm()
-    assert (volume.disk.content / PLACE).read_bytes() == DATA
-    assert volume.describe()["receiving"] == 0
-    assert left_in_incoming(volume) == 0
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_sealed_file_waits_without_a_descriptor(volume: Volume) -> None:
-    reception = volume.receive()
-    await reception.seal()  # nothing yet
-    await reception.write([DATA])
-    await reception.seal()
-    assert descriptors(str(volume.disk.root)) == 0
-    assert await reception.commit([], HASH, "mp4") == PLACE
-    await reception.confirm()
-
-
-@pytest_twisted.ensureDeferred
-async def test_an_empty_file_is_received(volume: Volume) -> None:
-    nothing = hashlib.md5(b"").hexdigest()
-    reception = volume.receive()
-    place = await reception.commit([], nothing, "bin")
-    await reception.confirm()
-    assert (volume.disk.content / place).read_bytes() == b""
-
-
-@pytest.mark.parametrize("steps", ["", "w", "ws", "wc"])
-@pytest_twisted.ensureDeferred
-async def test_nothing_is_left_of_what_is_withdrawn(volume: Volume, steps: str) -> None:
-    reception = volume.receive()
-    if "w" in steps:
-        await reception.write([DATA])
-    if "s" in steps:
-        await reception.seal()
-    if "c" in steps:
-        await reception.commit([], HASH, "mp4")
-    await reception.withdraw()
-    await reception.withdraw()
-    assert volume.writing == 0
-    assert left_in_incoming(volume) == 0
-    assert await volume.find(HASH) is None
-    assert descriptors(str(volume.disk.root)) == 0
-
-
-@pytest_twisted.ensureDeferred
-async def test_what_was_withdrawn_cannot_go_on(volume: Volume) -> None:
-    for begun in (False, True):
-        reception = volume.receive()
-        if begun:
-            await reception.write([DATA])
-        await reception.withdraw()
-        await reception.seal()
-        with pytest.raises(Unavailable, match="given up"):
-            await reception.write([DATA])
-        with pytest.raises(OoseError):
-            await reception.commit([], HASH, "mp4")
-    assert left_in_incoming(volume) == 0
-    assert await volume.find(HASH) is None
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_confirmed_file_is_not_withdrawn(volume: Volume) -> None:
-    reception = volume.receive()
-    await reception.commit([DATA], HASH, "mp4")
-    await reception.confirm()
-    await reception.withdraw()
-    assert await volume.find(HASH) is not None
-    assert volume.writing == 0
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_full_disk_refuses_and_can_be_cleaned_up(
-    volume: Volume, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reception = volume.receive()
-    await reception.write([DATA])
-    fail(monkeypatch, "writev", errno.ENOSPC)
-    with pytest.raises(DiskFull):
-        await reception.write([DATA])
-    await reception.withdraw()
-    assert left_in_incoming(volume) == 0
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_disk_that_is_gone_receives_nothing(volume: Volume) -> None:
-    reception = volume.receive()
-    (volume.disk.root / IDENTITY).unlink()
-    with pytest.raises(Unavailable):
-        await reception.write([DATA])
-    await reception.withdraw()
-    assert left_in_incoming(volume) == 0
-    assert volume.writing == 0
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_withdrawal_waits_for_the_write_that_its_caller_no_longer_awaits(
-    disk: Disk,
-) -> None:
-    disk.enroll(None, may_create=True)
-    pool = ByHand()
-    volume = Volume(disk, pool)
-    reception = volume.receive()
-    writing = Deferred.fromCoroutine(reception.write([DATA]))
-    writing.cancel()
-    with pytest.raises(CancelledError):
-        await writing
-    withdrawing = Deferred.fromCoroutine(reception.withdraw())
-    assert len(pool.waiting) == 1  # its turn comes when the write has ended
-    there: list[int] = []
-    pool.waiting.pop(0).callback(None)
-    there.append(left_in_incoming(volume))
-    pool.do_all()
-    await withdrawing
-    assert [*there, left_in_incoming(volume)] == [1, 0]
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_cancelled_commit_is_carried_out_and_then_withdrawn(disk: Disk) -> None:
-    disk.enroll(None, may_create=True)
-    pool = ByHand()
-    volume = Volume(disk, pool)
-    reception = volume.receive()
-    committing = Deferred.fromCoroutine(reception.commit([DATA], HASH, "mp4"))
-    committing.cancel()
-    with pytest.raises(CancelledError):
-        await committing
-    withdrawing = Deferred.fromCoroutine(reception.withdraw())
-    pool.waiting.pop(0).callback(None)
-    assert disk.find(HASH) is not None
-    pool.do_all()
-    await withdrawing
-    assert disk.find(HASH) is None
-    assert left_in_incoming(volume) == 0
