@@ -127,7 +127,7 @@ class Holdings:
         """The file of a hash; `NotFound`."""
         found = await self.volume.find(content_hash)
         if found is None:
-            raise NotFound(f"{content_hash} was not found on this store")
+            raise not_here(content_hash)
         return found
 
     async def record(self, content_hash: str) -> InventoryRecord | None:
@@ -168,8 +168,10 @@ class Holdings:
 
     async def remove(self, content_hash: str) -> None:
         """Delete the clone: record first, so that nothing is listed that is gone; `NotFound`."""
-        found = await self.found(content_hash)
-        await self._forget(content_hash)
+        found = await self.volume.find(content_hash)
+        await self._forget(content_hash)  # also where only a record was left
+        if found is None:
+            raise not_here(content_hash)
         await self.volume.remove(found.relative_path)
 
     async def _digest(self, found: Found, hash_type: str) -> Digest:
@@ -204,6 +206,11 @@ class Holdings:
             if not isinstance(await self._inventory.delete(document.id, document.rev), Stale):
                 break
         self._existence.forget(content_hash)
+
+
+def not_here(content_hash: str) -> NotFound:
+    """What asks for a clone that is not on this store's disk is told."""
+    return NotFound(f"{content_hash} was not found on this store")
 
 
 def _hash_piece(digest: "hashlib._Hash", descriptor: int, offset: int) -> None:

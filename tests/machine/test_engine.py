@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -38,6 +39,20 @@ async def test_what_only_the_owner_may_read_is_readable_by_the_owner_only(tmp_pa
         for name in ("secrets.json", "login.toml", "oose.sqlite"):
             assert (settings.root / name).stat().st_mode & 0o077 == 0
         assert machine.content()[0].stat().st_mode & 0o444 == 0o444
+
+
+@pytest_twisted.ensureDeferred
+async def test_others_may_read_content_whatever_the_umask(tmp_path: Path) -> None:
+    """A daemon's umask would hide it from nginx."""
+    old = os.umask(0o077)
+    try:
+        async with running(one_machine(tmp_path)) as machine:
+            await machine.upload(b"hello")
+            path = machine.content()[0]
+    finally:
+        os.umask(old)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert path.parent.stat().st_mode & 0o777 == 0o755
 
 
 @pytest_twisted.ensureDeferred

@@ -266,6 +266,17 @@ async def test_nothing_is_listed_whose_file_is_gone(
     assert await store.volume.find(HASH) is not None
 
 
+@pytest_twisted.ensureDeferred
+async def test_removing_what_is_gone_already_forgets_its_record(
+    keeping: Keeping, store: Holdings
+) -> None:
+    record = await keeping.put(store, DATA)
+    path_of(store, record).unlink()
+    with pytest.raises(NotFound):
+        await store.remove(HASH)
+    assert await store.record(HASH) is None
+
+
 # Somebody else writes the record at the same moment
 
 

@@ -306,6 +306,14 @@ def test_an_answer_that_cannot_be_completed_is_cut(wire: Wire, room: PlayRoom) -
     assert wire.transport.aborted
 
 
+def test_an_answer_for_a_client_that_has_left_goes_nowhere(wire: Wire, room: PlayRoom) -> None:
+    room.waits = Deferred(lambda waits: waits.callback(None))  # goes on where it is cancelled
+    room.does = lambda _: Answer(200, b"late")
+    wire.send(request("GET", "/do/it"))
+    wire.leave()
+    assert wire.raw == b""
+
+
 def test_a_client_that_leaves_while_it_waits_cancels_the_handler(
     wire: Wire, room: PlayRoom
 ) -> None:
