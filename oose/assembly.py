@@ -43,7 +43,7 @@ from oose.web.client import ClientAddress
 from oose.web.gate import Gate
 from oose.web.room import Lobby
 
-DISK_THREADS = 8  # one slow read must not hold up the others; a disk gains nothing from more
+DISK_THREADS = 4  # one slow read must not hold up the others; more only crowd the reactor out
 chance = random.Random().random  # noqa: S311 # nobody gains by guessing it
 
 

@@ -1,3 +1,4 @@
+import os
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -6,7 +7,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
-from oose.pool import Inline, Pool, Threads
+from oose.pool import NICE, Inline, Pool, Threads
 from tests.real import reactor
 
 request: ContextVar[str] = ContextVar("request", default="none")
@@ -101,3 +102,10 @@ def test_stopping_finishes_what_waits() -> None:
     pool.stop()
     assert done == [0, 1, 2, 3, 4]
     assert len(waiting) == 5
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_threads_leave_the_processor_to_the_reactor(threads: Threads) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert await threads.run(os.getpriority, os.PRIO_PROCESS, 0) == min(own + NICE, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
