@@ -44,8 +44,10 @@ class Machine:
         root = self.settings.stores[store].root / "content"
         return sorted(path for path in root.rglob("*") if path.is_file())
 
-    def leftovers(self) -> list[Path]:
-        """What lies in the `incoming` of any store."""
+    async def leftovers(self) -> list[Path]:
+        """What lies in the `incoming` of any store, once what was confirmed is cleared away."""
+        for holdings in self.service._assembly.holdings:
+            await holdings.volume.settled()
         roots = [each.root / "incoming" for each in self.settings.stores]
         return [path for root in roots for path in root.iterdir()]
 

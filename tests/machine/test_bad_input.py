@@ -24,7 +24,7 @@ async def machine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mac
         await machine.upload(b"hello")
         yield machine
         assert [path.read_bytes() for path in machine.content()] == [b"hello"]
-        assert machine.leftovers() == []
+        assert await machine.leftovers() == []
         connection = machine.service._assembly.database._reader
         assert connection is not None
         (count,) = connection.execute(

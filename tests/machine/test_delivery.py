@@ -170,7 +170,7 @@ async def test_a_file_is_imported_from_a_web_server(tmp_path: Path, extension: s
             full.min_free = 10**18
             refused = await machine.ask("/content/retrieve", {"request": f"{url}/other"})
             assert refused.status == 507
-            assert machine.leftovers() == []
+            assert await machine.leftovers() == []
     finally:
         await port.stopListening()
 

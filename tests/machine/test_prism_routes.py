@@ -115,7 +115,7 @@ async def test_an_upload_is_there_to_be_asked_for(machine: Machine) -> None:
     }
     assert [each.name for each in machine.content()] == [f"{HELLO}.txt"]
     assert machine.content()[0].read_bytes() == b"hello"
-    assert machine.leftovers() == []
+    assert await machine.leftovers() == []
 
 
 @pytest.mark.parametrize("kind", ["sha512", "sha384", "sha256", "sha224", "sha1", "md5"])
@@ -171,7 +171,7 @@ async def test_the_same_content_at_once_ends_as_one_file(machine: Machine) -> No
     )
     assert {file["hash"] for file in files} == {hashlib.sha1(data).hexdigest()}
     assert len(machine.content()) == 1
-    assert machine.leftovers() == []
+    assert await machine.leftovers() == []
 
 
 @pytest_twisted.ensureDeferred

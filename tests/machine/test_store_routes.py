@@ -49,7 +49,7 @@ async def test_wrong_bytes_for_a_hash_leave_the_good_file(machine: Machine) -> N
     assert wrong.status == 422
     assert HELLO in wrong.error
     assert [path.read_bytes() for path in machine.content()] == [b"hello"]
-    assert machine.leftovers() == []
+    assert await machine.leftovers() == []
 
 
 @pytest_twisted.ensureDeferred
