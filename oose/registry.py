@@ -16,6 +16,8 @@ class Peer:
     """A prism or a store as registered. `capacity` and `free` are bytes, `created` ms since 1970.
 
     `active` is the administrator's word, `available` the cluster's; a peer counts only with both.
+    `voted` says that it was voted down, not stopped or without its disk: those who watch it may
+    bring it back. `renewed` (ms) changes while it lives and reaches the database.
     `identity` is what a store's disk carries, so that another disk is not taken for it.
     """
 
@@ -35,6 +37,8 @@ class Peer:
     capacity: int = 0
     free: int = 0
     identity: str | None = None
+    voted: bool = False
+    renewed: int = 0
 
     @property
     def place(self) -> str:
@@ -63,7 +67,9 @@ class Peer:
             "writable": self.writable,
             "available": self.available,
             "active": self.active,
+            "voted": self.voted,
             "createdAt": self.created,
+            "renewedAt": self.renewed,
             "version": self.version,
         }
         if self.kind == "store":
@@ -97,6 +103,8 @@ class Peer:
             capacity=body.get("capacity", 0),
             free=body.get("free", 0),
             identity=body.get("identity"),
+            voted=body.get("voted", False),
+            renewed=body.get("renewedAt", 0),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oose.embedded.database import EmbeddedDatabase
-from oose.metadata.documents import Database, Document, Stale, Write
+from oose.metadata.documents import Changes, Database, Document, Stale, Write
 
 AT_ONCE = 500  # values in one statement; SQLite has a limit
 
@@ -64,6 +64,10 @@ class EmbeddedDocuments:
     async def put_many(self, writes: Sequence[Write]) -> Sequence[str | Stale]:
         """See `Documents.put_many`."""
         return await self._database.write(lambda c: [self._write(c, write) for write in writes])
+
+    async def changes(self, since: str | None, timeout: float) -> Changes:
+        """See `Documents.changes`."""
+        return Changes(since or "0", ())
 
     def _range(
         self, connection: sqlite3.Connection, start: str, end: str, limit: int

@@ -39,6 +39,18 @@ class Stale:
     id: str
 
 
+@frozen
+class Changes:
+    """What was written: the `ids` of documents, and from where to ask for the next (opaque).
+
+    `is_whole` is False when some may be missing, such as after the database was restored.
+    """
+
+    since: str
+    ids: Sequence[str]
+    is_whole: bool = True
+
+
 class Documents(Protocol):
     """One database of documents. Every method is one request; none costs a request a row."""
 
@@ -70,4 +82,11 @@ class Documents(Protocol):
 
     async def put_many(self, writes: Sequence[Write]) -> Sequence[str | Stale]:
         """Make each write that is not stale, durably, answering in their order."""
+        ...
+
+    async def changes(self, since: str | None, timeout: float) -> Changes:
+        """What was written after `since`, as soon as there is any, else after `timeout` seconds.
+
+        Each id once. With None nothing, at once: where to begin.
+        """
         ...

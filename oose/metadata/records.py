@@ -13,7 +13,8 @@ class InventoryRecord:
     """The clone of `hash` on `prism`:`store`. Times are ms since 1970, `size` is bytes.
 
     `sha256` is None where a sweep found a file of another hash type; `verified` is when the bytes
-    were last seen to hash to the name, None until then.
+    were last seen to hash to the name, None until then. `note` is what an operator should know,
+    such as that there were too few stores for all clones.
     """
 
     hash: str
@@ -26,6 +27,7 @@ class InventoryRecord:
     created: int
     sha256: str | None = None
     verified: int | None = None
+    note: str | None = None
 
     @property
     def id(self) -> str:
@@ -43,7 +45,7 @@ class InventoryRecord:
 
     def to_body(self) -> Mapping[str, Any]:
         """The document, without `_id` and `_rev`."""
-        return {
+        body: dict[str, Any] = {
             "hash": self.hash,
             "sha256": self.sha256,
             "prism": self.prism,
@@ -55,6 +57,9 @@ class InventoryRecord:
             "createdAt": self.created,
             "verifiedAt": self.verified,
         }
+        if self.note is not None:
+            body["note"] = self.note
+        return body
 
     @classmethod
     def from_document(cls, document: Document) -> "InventoryRecord":
@@ -71,6 +76,7 @@ class InventoryRecord:
             created=body["createdAt"],
             sha256=body.get("sha256"),
             verified=body.get("verifiedAt"),
+            note=body.get("note"),
         )
 
 

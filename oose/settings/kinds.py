@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+from attrs import frozen
 
 from oose.settings.model import ACCEL_PREFIX, Networks
 from oose.settings.units import parse_duration, parse_size
@@ -15,6 +17,7 @@ T = TypeVar("T")
 Kind = Callable[[object], T]
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _EXTENSION = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
+_DATABASE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _INTERNAL = re.compile(r"/[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*")
 duration = parse_duration
 size = parse_size
@@ -176,3 +179,56 @@ def verify(value: object) -> str | bool:
     if isinstance(value, bool) or (isinstance(value, str) and value):
         return value
     raise ValueError("the path of a file of certificates, True or False")
+
+
+@frozen
+class Server:
+    """Where a database is, without the credentials that its URL may have had."""
+
+    url: str
+    username: str | None
+    password: str | None
+
+
+def server(*schemes: str) -> Kind[Server | None]:
+    """The URL of a database, perhaps with credentials and a path."""
+    expected = f'a URL such as "{schemes[0]}://127.0.0.1"'
+
+    def kind(value: object) -> Server | None:
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+            raise ValueError(expected)
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+        except ValueError:
+            raise ValueError(expected) from None
+        if not usable or parts.query or parts.fragment or " " in value:
+            raise ValueError(expected)
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        username = unquote(parts.username) if parts.username else None
+        password = unquote(parts.password) if parts.password else None
+        return Server(bare.removesuffix("/"), username, password)
+
+    return kind
+
+
+def database(value: object) -> str:
+    """What the names of CouchDB's databases begin with."""
+    if isinstance(value, str) and _DATABASE.fullmatch(value):
+        return value
+    raise ValueError("a name of small letters, digits, _ and -, a letter first")
+
+
+def hosts(value: object) -> tuple[tuple[str, int], ...]:
+    """Hosts with their ports."""
+    expected = 'a list of hosts with ports, such as ["10.0.0.1:26379", "10.0.0.2:26379"]'
+    try:
+        found = [urlsplit(f"//{each}") for each in _texts(value)]
+        pairs = tuple((each.hostname, each.port) for each in found)
+    except ValueError:
+        raise ValueError(expected) from None
+    if not all(name and number for name, number in pairs):
+        raise ValueError(expected)
+    return tuple((str(name), int(number or 0)) for name, number in pairs)

@@ -69,6 +69,30 @@ class StoreSettings:
 
 
 @frozen
+class CouchSettings:
+    """`couchdb`; `timeout` is for one request."""
+
+    url: str
+    username: str
+    password: str
+    database: str = "oose"
+    timeout: float = 1.5
+
+
+@frozen
+class RedisSettings:
+    """`redis`: one server at `url`, or the master of `service` as `sentinels` (host, port) tell."""
+
+    url: str | None = None
+    sentinels: tuple[tuple[str, int], ...] = ()
+    service: str = "mymaster"
+    username: str | None = None
+    password: str | None = None
+    prefix: str = "oose"
+    timeout: float = 1.5
+
+
+@frozen
 class HeartbeatSettings:
     """`heartbeat`; `enabled` None means: in a cluster."""
 
@@ -101,10 +125,11 @@ class PurchaseSettings:
 
 @frozen
 class CloneSettings:
-    """`clones`."""
+    """`clones`; `accept_fewer` answers an upload that found fewer stores, and notes it."""
 
     minimum: int = 2
     maximum: int = 8
+    accept_fewer: bool = True
 
 
 @frozen
@@ -146,6 +171,8 @@ class Settings:
     default_hash_type: str = "sha1"
     insecure: bool = False
     ssl: Tls | None = None
+    couchdb: CouchSettings | None = None
+    redis: RedisSettings | None = None
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     inventory: InventorySettings = InventorySettings()
     purchase: PurchaseSettings = PurchaseSettings()
@@ -153,3 +180,8 @@ class Settings:
     session: SessionSettings = SessionSettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     log: LogSettings = LogSettings()
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether other processes share the databases, and so the content."""
+        return self.couchdb is not None

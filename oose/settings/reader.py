@@ -9,6 +9,7 @@ from typing import Any
 
 from oose.address import HASH_TYPES
 from oose.settings import kinds
+from oose.settings.databases import take_databases
 from oose.settings.model import BadSettings, PrismSettings, Settings, StoreSettings, Tls
 from oose.settings.section import Section, is_mapping, shown
 from oose.settings.services import (
@@ -25,7 +26,6 @@ from oose.settings.warnings import exposures, rooms_of
 BY_THE_SYSTEM: str | bool = True  # whose authorities judge the certificates of peers
 DEFAULTS: Mapping[str, Any] = {"prism": {"enabled": True}, "store": {"enabled": True}}
 Titled = Sequence[tuple[str, StoreSettings]]  # each as messages call it: `store`, `store[1]`
-CLUSTER = "a cluster is not supported by this version yet; without it the embedded database serves"
 port = kinds.whole(0, 65535)
 workers = kinds.whole(1, 64)
 
@@ -95,9 +95,9 @@ def check(names: Mapping[str, Any], path: Path | None) -> Settings:
     if not insecure:
         dangers = exposures(rooms_of(prism, stores), tls=has_tls)
         problems.extend(f"{name}: {what}; insecure = True allows it" for name, what in dangers)
-    for cluster in ("couchdb", "redis"):
-        if top.take(cluster, lambda value: value, None) is not None:
-            top.wrong(cluster, CLUSTER)
+    couchdb, redis = take_databases(top, names)
+    if couchdb is not None:
+        problems.extend(strangers(prism, titled))
     settings = Settings(
         path=path,
         root=root,
@@ -109,6 +109,8 @@ def check(names: Mapping[str, Any], path: Path | None) -> Settings:
         default_hash_type=top.take("default_hash_type", kinds.choice(*HASH_TYPES), "sha1"),
         insecure=insecure,
         ssl=tls,
+        couchdb=couchdb,
+        redis=redis,
         heartbeat=take_heartbeat(top.section("heartbeat")),
         inventory=take_inventory(top.section("inventory")),
         purchase=take_purchase(top.section("purchase")),
@@ -259,3 +261,16 @@ def distinct(room: PrismSettings | StoreSettings) -> Mapping[str, object]:
     if isinstance(room, StoreSettings):
         values["root"] = room.root
     return values
+
+
+def strangers(prism: PrismSettings, stores: Titled) -> Sequence[str]:
+    """The rooms of a cluster that have no credentials: peers know each other by them."""
+    rooms: list[tuple[str, PrismSettings | StoreSettings]] = [*stores]
+    if prism.enabled:
+        rooms.insert(0, ("prism", prism))
+    return [
+        f"{title}.password: in a cluster a username and a password must be given, the same on every"
+        f" peer of its kind"
+        for title, room in rooms
+        if room.password is None
+    ]

@@ -33,6 +33,10 @@ class Section:
             self.wrong(key, f"expected {error}; this is {shown(key, self._values[key])}")
             return default
 
+    def has(self, key: str) -> bool:
+        """Whether there is anything at `key`."""
+        return self._values.get(key) is not None
+
     def wrong(self, key: str, what: str) -> None:
         """Note what is wrong with `key`."""
         self._problems.append(f"{self.dotted(key)}: {what}")

@@ -67,6 +67,7 @@ def take_clones(section: Section) -> CloneSettings:
     settings = CloneSettings(
         minimum=section.take("minimum", kinds.whole(1, 64), default.minimum),
         maximum=section.take("maximum", kinds.whole(1, 64), default.maximum),
+        accept_fewer=section.take("accept_fewer", kinds.flag, default.accept_fewer),
     )
     if settings.maximum < settings.minimum:
         section.wrong("maximum", f"expected at least the minimum, {settings.minimum}")
