@@ -65,7 +65,7 @@ class EmbeddedDocuments:
         """See `Documents.put_many`."""
         return await self._database.write(lambda c: [self._write(c, write) for write in writes])
 
-    async def changes(self, since: str | None, timeout: float) -> Changes:
+    async def changes(self, since: str | None, patience: float) -> Changes:
         """See `Documents.changes`."""
         return Changes(since or "0", ())
 

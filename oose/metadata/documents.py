@@ -84,8 +84,8 @@ class Documents(Protocol):
         """Make each write that is not stale, durably, answering in their order."""
         ...
 
-    async def changes(self, since: str | None, timeout: float) -> Changes:
-        """What was written after `since`, as soon as there is any, else after `timeout` seconds.
+    async def changes(self, since: str | None, patience: float) -> Changes:
+        """What was written after `since`, as soon as there is any, else after `patience` seconds.
 
         Each id once. With None nothing, at once: where to begin.
         """
