@@ -25,6 +25,7 @@ from oose.settings.warnings import exposures, rooms_of
 
 BY_THE_SYSTEM: str | bool = True  # whose authorities judge the certificates of peers
 DEFAULTS: Mapping[str, Any] = {"prism": {"enabled": True}, "store": {"enabled": True}}
+CREDENTIALS = "in a cluster every peer has the same username and password"
 Titled = Sequence[tuple[str, StoreSettings]]  # each as messages call it: `store`, `store[1]`
 port = kinds.whole(0, 65535)
 workers = kinds.whole(1, 64)
@@ -264,13 +265,13 @@ def distinct(room: PrismSettings | StoreSettings) -> Mapping[str, object]:
 
 
 def strangers(prism: PrismSettings, stores: Titled) -> Sequence[str]:
-    """The rooms of a cluster that have no credentials: peers know each other by them."""
+    """What keeps a cluster's peers from knowing each other: they do by one pair of credentials."""
     rooms: list[tuple[str, PrismSettings | StoreSettings]] = [*stores]
     if prism.enabled:
         rooms.insert(0, ("prism", prism))
-    return [
-        f"{title}.password: in a cluster a username and a password must be given, the same on every"
-        f" peer of its kind"
-        for title, room in rooms
-        if room.password is None
-    ]
+    pairs = {(room.username, room.password) for _, room in rooms if room.password is not None}
+    missing = [title for title, room in rooms if room.password is None]
+    found = [f"{title}.password: {CREDENTIALS}; there is none" for title in missing]
+    if len(pairs) > 1:
+        found.append(f"{rooms[-1][0]}.password: {CREDENTIALS}; these differ")
+    return found

@@ -35,7 +35,7 @@ class Section:
 
     def has(self, key: str) -> bool:
         """Whether there is anything at `key`."""
-        return self._values.get(key) is not None
+        return bool(self._values.get(key))
 
     def wrong(self, key: str, what: str) -> None:
         """Note what is wrong with `key`."""

@@ -30,7 +30,11 @@ ALL: list[Kind] = [
     kinds.accel_redirect,
     kinds.username,
     kinds.verify,
+    kinds.server("http", "https"),
+    kinds.database,
+    kinds.hosts,
 ]
+COUCH = kinds.server("http", "https")
 LABEL = "a" * 63
 
 scalars = st.one_of(
@@ -78,6 +82,12 @@ def test_any_value_is_taken_or_refused_by_every_kind(value: object) -> None:
         (kinds.username, "store 1", "store 1"),
         (kinds.verify, False, False),
         (kinds.verify, "ca.pem", "ca.pem"),
+        (COUCH, None, None),
+        (COUCH, "http://h:5984/", kinds.Server("http://h:5984", None, None)),
+        (COUCH, "https://me:a%40b@[::1]/db", kinds.Server("https://[::1]/db", "me", "a@b")),
+        (kinds.database, "oose-2", "oose-2"),
+        (kinds.hosts, ["a:1", "[::1]:26379"], (("a", 1), ("::1", 26379))),
+        (kinds.hosts, (), ()),
         (
             kinds.networks,
             ["127.0.0.1", "10.0.0.0/8", "::1"],
@@ -148,6 +158,18 @@ def test_a_good_value_is_taken(kind: Kind, value: object, taken: object) -> None
         (kinds.username, 5, "text without a colon"),
         (kinds.verify, "", "the path of a file of certificates, True or False"),
         (kinds.verify, None, "the path of a file of certificates, True or False"),
+        (COUCH, 5, "a URL such as"),
+        (COUCH, "redis://h", "a URL such as"),
+        (COUCH, "http://h:0", "a URL such as"),
+        (COUCH, "http://h:x", "a URL such as"),
+        (COUCH, "http://h/?a=1", "a URL such as"),
+        (COUCH, "http://h/a b", "a URL such as"),
+        (COUCH, "http://b\u00fccher", "a URL such as"),
+        (kinds.database, "Oose", "a name of small letters"),
+        (kinds.database, 5, "a name of small letters"),
+        (kinds.hosts, "a:1", "a list of hosts with ports"),
+        (kinds.hosts, ["a"], "a list of hosts with ports"),
+        (kinds.hosts, ["a:x"], "a list of hosts with ports"),
     ],
 )
 def test_a_bad_value_is_refused_with_what_was_expected(

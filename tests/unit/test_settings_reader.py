@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oose.settings import BadSettings, PrismSettings, Settings, StoreSettings, Tls, read
-from oose.settings.reader import CLUSTER, DEFAULTS, check
+from oose.settings.reader import DEFAULTS, check
 
 HERE = Path(__file__).parent
 PASSWORD = "x" * 16
@@ -257,12 +257,6 @@ def test_clones_have_a_least_and_a_most() -> None:
 
 
 # What this version does not do.
-
-
-@pytest.mark.parametrize("name", ["couchdb", "redis"])
-@pytest.mark.parametrize("value", [{}, {"url": "http://127.0.0.1"}, "yes", False])
-def test_a_cluster_is_refused_clearly(name: str, value: object) -> None:
-    assert problems(**DEFAULTS, **{name: value}) == (f"{name}: {CLUSTER}",)
 
 
 def test_no_cluster_may_be_said_too() -> None:

@@ -82,6 +82,13 @@ configurations = st.fixed_dictionaries(
         "clones": some(minimum=st.integers(1, 8)),
         "session": some(life=durations),
         "retrieve": some(allow_private=st.booleans(), max_size=sizes),
+        "couchdb": st.just({"url": "http://me:secret@127.0.0.1:5984", "timeout": 3}),
+        "redis": st.sampled_from(
+            [
+                {"url": "redis://:secret@127.0.0.1:6379/1"},
+                {"sentinels": ["a:1", "[::1]:2"], "service": "s", "password": "secret"},
+            ]
+        ),
         "log": some(format=st.just("json"), level=st.just("debug")),
     },
 )
@@ -91,7 +98,11 @@ def masked(settings: Settings) -> Settings:
     """The same with its passwords as they are shown, from no file."""
     prism = evolve(settings.prism, password=settings.prism.password and MASKED)
     stores = [evolve(each, password=each.password and MASKED) for each in settings.stores]
-    return evolve(settings, path=None, prism=prism, stores=tuple(stores))
+    couchdb = settings.couchdb and evolve(settings.couchdb, password=MASKED)
+    redis = settings.redis and evolve(settings.redis, password=MASKED)
+    return evolve(
+        settings, path=None, prism=prism, stores=tuple(stores), couchdb=couchdb, redis=redis
+    )
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +133,14 @@ def test_no_password_is_shown() -> None:
     text = show(check({"prism": login, "store": login}, None))
     assert "horse" not in text
     assert text.count(f"'password': '{MASKED}'") == 2
+
+
+def test_no_password_of_a_database_is_shown() -> None:
+    login = {"enabled": True, "username": "me", "password": "x" * 16}
+    couchdb = {"url": "http://me:horse@127.0.0.1"}
+    redis = {"url": "redis://me:horse@127.0.0.1"}
+    text = show(check({"prism": login, "couchdb": couchdb, "redis": redis}, None))
+    assert "horse" not in text
 
 
 def test_a_room_heard_from_elsewhere_reads_back_too(folder: Path) -> None:
