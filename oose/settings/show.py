@@ -65,7 +65,9 @@ def literal(name: str, value: Any) -> str:
     if name == "password" and value is not None:
         return repr(MASKED)
     if name == "sentinels":
-        return repr([f"{host}:{port}" for host, port in value])
+        return repr(
+            [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in value]
+        )
     if isinstance(value, float) and value.is_integer():
         return repr(int(value))
     return repr([plain(each) for each in value] if isinstance(value, tuple | list) else value)
