@@ -1,5 +1,6 @@
 # make run    set up what is missing, then run oose in the foreground
 # make test   set up what is missing, then lint, types and all tests
+# make cluster  set up what is missing, then run a cluster to try: docs/cluster.md
 # make bench  the measurements that docs and decisions quote
 # Each may be run again at any time; what is there already is left alone.
 
@@ -8,16 +9,20 @@ PYTHON := $(VENV)/bin/python
 STAMPS := .build
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test bench lint format clean
+.PHONY: run test cluster bench lint format clean
 
 run: $(STAMPS)/run
 	@echo "Starting oose with config/local.py; stop it with Ctrl-C"
 	@$(VENV)/bin/twistd -n --pidfile= oose --config config/local.py
 
-test: $(STAMPS)/test $(STAMPS)/npm
+test: $(STAMPS)/test $(STAMPS)/npm $(STAMPS)/couchdb
 	@sh install/test.sh
 
-bench: $(STAMPS)/test
+cluster: $(STAMPS)/run $(STAMPS)/couchdb
+	@sh install/packages.sh redis-server
+	@$(PYTHON) -m install.cluster
+
+bench: $(STAMPS)/test $(STAMPS)/couchdb
 	@sh install/packages.sh wrk nginx-light
 	@$(PYTHON) -m benchmarks
 
@@ -42,7 +47,7 @@ $(STAMPS)/run: $(PYTHON) requirements.lock pyproject.toml setup.py
 $(STAMPS)/test: $(STAMPS)/run requirements-dev.lock
 	@echo "Installing what the tests need"
 	@$(PYTHON) -m pip install --quiet --requirement requirements-dev.lock
-	@sh install/packages.sh nginx-light curl openssl util-linux
+	@sh install/packages.sh nginx-light curl openssl redis-server util-linux
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/npm: tests/conformance/package-lock.json
@@ -50,5 +55,10 @@ $(STAMPS)/npm: tests/conformance/package-lock.json
 	@cd tests/conformance && npm ci --silent --no-audit --no-fund
 	@mkdir -p $(STAMPS) && touch $@
 
+$(STAMPS)/couchdb: tests/couchdb/package-lock.json
+	@echo "Installing a server that speaks CouchDB's protocol"
+	@cd tests/couchdb && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@mkdir -p $(STAMPS) && touch $@
+
 clean:
-	rm -rf $(VENV) $(STAMPS) tests/conformance/node_modules
+	rm -rf $(VENV) $(STAMPS) tests/conformance/node_modules tests/couchdb/node_modules

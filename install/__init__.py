@@ -1,0 +1,1 @@
+"""What sets up a machine, and a cluster to try on it."""
