@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPSConnection
 from urllib.parse import urlsplit
 
@@ -102,7 +103,7 @@ def test_two_prisms_that_take_the_same_content_at_once_keep_two_clones(
     for _ in range(5):
         data = os.urandom(100_000)
         with ThreadPoolExecutor(2) as pool:
-            files = list(pool.map(lambda each: each.upload(data), (client, other)))
+            files = list(pool.map(partial(Client.upload, data=data), (client, other)))
         assert {file["hash"] for file in files} == {hashlib.sha1(data).hexdigest()}
         found = running.cluster.couch.documents("oose-inventory")
         clones = [key for key in found if key.startswith(files[0]["hash"] + ":")]
