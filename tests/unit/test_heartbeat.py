@@ -117,7 +117,9 @@ async def test_an_administrators_word_is_left_alone(keeping: Keeping) -> None:
     store = await keeping.start()
     shut = evolve(registered(keeping, store), active=False)
     await keeping.database.write(
-        lambda c: c.execute("UPDATE documents SET body = json_set(body, '$.active', json('false'))")
+        lambda c: c.execute(
+            "UPDATE documents SET rev = '9-x', body = json_set(body, '$.active', json('false'))"
+        )
     )
     await heart(keeping, store).beat()
     keeping.clock.advance(FRESH)
