@@ -4,10 +4,10 @@ from attrs import evolve, frozen
 
 from oose.accounts import Accounts
 from oose.attempts import LoginAttempts
-from oose.errors import NotAuthenticated, OoseError
+from oose.errors import NotAuthenticated, OoseError, Unavailable
 from oose.log import part
-from oose.purchases import Session, Sessions, new_token, token_digest
-from oose.remembered import Remembered
+from oose.purchases import Endings, OneProcess, Session, Sessions, new_token, token_digest
+from oose.recall import Recall
 
 BELIEVED = 2_000  # ms: how long a session is taken for good before the database is asked again
 _log = part("user")
@@ -22,16 +22,29 @@ class Login:
 
 
 class Logins:
-    """Lets users in; `life` (ms) is how long an unused session lasts."""
+    """Lets users in; `life` (ms) is how long an unused session lasts.
+
+    `endings` are those of everybody who shares `sessions`; while these are away, sessions seen
+    before go on for `cache_life` (ms).
+    """
 
     def __init__(
-        self, accounts: Accounts, sessions: Sessions, attempts: LoginAttempts, life: int
+        self,
+        accounts: Accounts,
+        sessions: Sessions,
+        attempts: LoginAttempts,
+        life: int,
+        *,
+        endings: Endings | None = None,
+        cache_life: int = BELIEVED,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._attempts = attempts
         self._life = life
-        self._believed: Remembered[Session] = Remembered(BELIEVED)
+        endings = endings or OneProcess()
+        self._seen: Recall[Session] = Recall(endings, cache_life, BELIEVED)
+        endings.on_session(self._seen.forget)
 
     async def login(self, username: str, password: str, address: str, now: int) -> Login:
         """Make a session; `NotAuthenticated` or `TooManyAttempts`."""
@@ -49,21 +62,18 @@ class Logins:
     async def authenticate(self, token: str, now: int) -> Session:
         """The session of a token, used now; `NotAuthenticated`."""
         digest = token_digest(token)
-        session = self._believed.get(digest, now)
-        if session is None:
-            read_at = self._believed.changes
-            session = await self._sessions.find(digest, now)
-            if session is None:
-                raise NotAuthenticated("The session is unknown or has ended; log in again")
-            session = await self._used(session, now)
-            self._believed.keep(digest, session, now, read_at=read_at)
+        session = await self._seen.get(digest, now, lambda: self._look_up(digest, now))
+        if session is None or session.expires <= now:
+            raise NotAuthenticated("The session is unknown or has ended; log in again")
         return session
 
     async def logout(self, token: str) -> None:
         """End a session."""
         digest = token_digest(token)
-        await self._sessions.remove(digest)
-        self._believed.forget(digest)
+        try:
+            await self._sessions.remove(digest)
+        finally:
+            self._seen.forget(digest)
 
     def refuse_guess(self, username: str, address: str, now: int) -> OoseError:
         """The error for wrong credentials of a peer, counted like a failed login."""
@@ -71,10 +81,17 @@ class Logins:
         self._attempts.failed(username, address, now)
         return NotAuthenticated("Wrong credentials")
 
+    async def _look_up(self, digest: str, now: int) -> Session | None:
+        session = await self._sessions.find(digest, now)
+        return None if session is None else await self._used(session, now)
+
     async def _used(self, session: Session, now: int) -> Session:
         """Let it end later, but do not write each time it is used."""
         expires = now + self._life
-        if expires - session.expires > min(self._life // 100, 60_000):
+        if expires - session.expires <= min(self._life // 100, 60_000):
+            return session
+        try:
             await self._sessions.extend(session.digest, expires)
-            return evolve(session, expires=expires)
-        return session
+        except Unavailable:  # it was there just now, and good as it is
+            return session
+        return evolve(session, expires=expires)

@@ -7,6 +7,7 @@ Interfaces that Redis and the embedded database both meet. Times are millisecond
 import hashlib
 import secrets
 import string
+from collections.abc import Callable
 from typing import Protocol
 
 from attrs import frozen
@@ -90,3 +91,42 @@ class Sessions(Protocol):
     async def prune(self, now: int) -> int:
         """Forget those that have ended; how many."""
         ...
+
+
+class Endings(Protocol):
+    """Word of purchases removed and sessions logged out, wherever in the cluster that was done.
+
+    What a process remembers of them counts only while this is connected, and only in the era in
+    which it was read.
+    """
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether every ending is heard of now, soon enough."""
+        ...
+
+    @property
+    def era(self) -> int:
+        """Another number whenever an ending may have been missed."""
+        ...
+
+    def on_purchase(self, ended: Callable[[str], None]) -> None:
+        """Call `ended` with the token of each purchase that is removed."""
+        ...
+
+    def on_session(self, ended: Callable[[str], None]) -> None:
+        """Call `ended` with the digest of each session that is logged out."""
+        ...
+
+
+class OneProcess:
+    """The `Endings` of a process that shares its database with none: it ends all there is."""
+
+    is_connected = True
+    era = 0
+
+    def on_purchase(self, ended: Callable[[str], None]) -> None:
+        """Nothing that it does not know already."""
+
+    def on_session(self, ended: Callable[[str], None]) -> None:
+        """Nothing that it does not know already."""

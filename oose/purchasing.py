@@ -3,18 +3,25 @@
 from collections.abc import Mapping
 
 from oose.errors import NotFound
-from oose.purchases import Purchase, Purchases, new_token
-from oose.remembered import Remembered
+from oose.purchases import Endings, OneProcess, Purchase, Purchases, new_token
+from oose.recall import Recall
 
 MOST_LIFE = 10 * 365 * 24 * 3600 * 1000  # ms
 
 
 class PurchaseDesk:
-    """Sells and checks; `cache_life` (ms) is how long a purchase is remembered."""
+    """Sells and checks; `cache_life` (ms) is how long a purchase is remembered.
 
-    def __init__(self, purchases: Purchases, cache_life: int) -> None:
+    `endings` are those of everybody who shares `purchases`.
+    """
+
+    def __init__(
+        self, purchases: Purchases, cache_life: int, *, endings: Endings | None = None
+    ) -> None:
         self._purchases = purchases
-        self._cache: Remembered[Purchase] = Remembered(cache_life)
+        endings = endings or OneProcess()
+        self._cache: Recall[Purchase] = Recall(endings, cache_life, cache_life)
+        endings.on_purchase(self._cache.forget)
 
     async def sell(
         self, content_hash: str, ext: str, referrers: tuple[str, ...], life: int, now: int
@@ -26,22 +33,17 @@ class PurchaseDesk:
 
     async def valid(self, token: str, now: int) -> Purchase:
         """The purchase of a token; `NotFound` where there is none or it has expired."""
-        purchase = self._cache.get(token, now)
-        if purchase is None:
-            read_at = self._cache.changes
-            purchase = await self._purchases.find(token)
-            if purchase is None:
-                raise NotFound("This purchase does not exist or has expired")
-            self._cache.keep(token, purchase, now, read_at=read_at)
-        if purchase.expires <= now:
+        purchase = await self._cache.get(token, now, lambda: self._purchases.find(token))
+        if purchase is None or purchase.expires <= now:
             raise NotFound("This purchase does not exist or has expired")
         return purchase
 
     async def remove(self, token: str) -> bool:
         """End a purchase at once; whether there was one."""
-        removed = await self._purchases.remove(token)
-        self._cache.forget(token)
-        return removed
+        try:
+            return await self._purchases.remove(token)
+        finally:
+            self._cache.forget(token)
 
     async def prune(self, before: int) -> int:
         """Forget what expired before a time (ms); how many."""

@@ -3,6 +3,7 @@
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 
+from oose.errors import Unavailable
 from oose.purchases import Purchase, Session
 
 
@@ -19,26 +20,34 @@ class OneUser:
 
 @define
 class MemorySessions:
-    """`late`, when there is one, is awaited by each `find` after it has looked."""
+    """`late`, when there is one, is awaited by each `find` after it has looked.
+
+    Where it `is_away`, nothing that is asked of it is answered.
+    """
 
     kept: dict[str, Session] = field(factory=dict)
     found: int = 0
     late: Deferred[None] | None = None
+    is_away: bool = False
+    cannot_extend: bool = False
 
     async def add(self, session: Session) -> None:
         self.kept[session.digest] = session
 
     async def find(self, digest: str, now: int) -> Session | None:
         self.found += 1
+        refuse(self.is_away)
         session = self.kept.get(digest)
         if self.late is not None:
             await self.late
         return session if session is not None and session.expires > now else None
 
     async def extend(self, digest: str, expires: int) -> None:
+        refuse(self.cannot_extend)
         self.kept[digest] = evolve(self.kept[digest], expires=expires)
 
     async def remove(self, digest: str) -> bool:
+        refuse(self.is_away)
         return self.kept.pop(digest, None) is not None
 
     async def prune(self, now: int) -> int:
@@ -50,23 +59,29 @@ class MemorySessions:
 
 @define
 class MemoryPurchases:
-    """`late`, when there is one, is awaited by each `find` after it has looked."""
+    """`late`, when there is one, is awaited by each `find` after it has looked.
+
+    Where it `is_away`, nothing that is asked of it is answered.
+    """
 
     kept: dict[str, Purchase] = field(factory=dict)
     found: int = 0
     late: Deferred[None] | None = None
+    is_away: bool = False
 
     async def add(self, purchase: Purchase) -> None:
         self.kept[purchase.token] = purchase
 
     async def find(self, token: str) -> Purchase | None:
         self.found += 1
+        refuse(self.is_away)
         purchase = self.kept.get(token)
         if self.late is not None:
             await self.late
         return purchase
 
     async def remove(self, token: str) -> bool:
+        refuse(self.is_away)
         return self.kept.pop(token, None) is not None
 
     async def prune(self, before: int) -> int:
@@ -74,3 +89,8 @@ class MemoryPurchases:
         for token in ended:
             del self.kept[token]
         return len(ended)
+
+
+def refuse(is_away: bool) -> None:
+    if is_away:
+        raise Unavailable("away")
