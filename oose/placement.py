@@ -31,31 +31,42 @@ def choose(
     size: int | None,
     holding: Collection[str],
     chance: Chance,
+    among: Collection[str] | None = None,
 ) -> tuple[Candidate, ...]:
     """Up to `count` stores with room for `size` bytes, none of those `holding` a copy already.
 
-    Groups that have no copy come first, then machines that have none; a machine gets a second
-    copy only where no other is left. Among equals the emptier and less loaded is likelier.
+    Groups that have no copy come first. A machine gets a second copy only where all candidates
+    are on one, whether the others have room or not. Among equals the emptier and less loaded is
+    likelier. `among` says which may be chosen at all, where not every one may.
     """
     chosen: list[Candidate] = []
     held = [each for each in candidates if each.name in holding]
-    left = [each for each in candidates if each.name not in holding and each.has_room(size)]
-    while left and len(chosen) < count:
+    left = [
+        each
+        for each in candidates
+        if each.name not in holding
+        and each.has_room(size)
+        and (among is None or each.name in among)
+    ]
+    is_one_machine = len({each.machine for each in candidates}) == 1
+    while len(chosen) < count:
         taken = [*held, *chosen]
+        if not is_one_machine:
+            machines = {each.machine for each in taken}
+            left = [each for each in left if each.machine not in machines]
+        if not left:
+            break
         groups = {each.group for each in taken}
-        machines = {each.machine for each in taken}
-        best = min(_nearness(each, groups, machines) for each in left)
-        equals = [each for each in left if _nearness(each, groups, machines) == best]
-        chosen.append(_draw(equals, chance))
+        elsewhere = [each for each in left if each.group not in groups]
+        chosen.append(_draw(elsewhere or left, chance))
         left.remove(chosen[-1])
     return tuple(chosen)
 
 
-def _nearness(candidate: Candidate, groups: Collection[str], machines: Collection[str]) -> int:
-    """How much a candidate shares with copies there are: 0 nothing, 1 a group, 2 a machine."""
-    if candidate.machine in machines:
-        return 2
-    return 1 if candidate.group in groups else 0
+def share_a_machine(candidates: Sequence[Candidate], places: Collection[str]) -> bool:
+    """Whether two of `places`, as far as they are candidates, fail together."""
+    machines = [each.machine for each in candidates if each.name in places]
+    return len(set(machines)) < len(machines)
 
 
 def _draw(equals: Sequence[Candidate], chance: Chance) -> Candidate:

@@ -70,12 +70,13 @@ class Received:
 class Sink:
     """Takes one file. `feed`, then `finish`, then `commit` on the copies that are wanted.
 
-    A store that fails on the way is left out; when none is left the next `feed` or `finish` raises
+    A store that fails on the way is left out and is among `dropped` from then on; when none is left the next `feed` or `finish` raises
     what the last one raised.
     """
 
     def __init__(self, copies: Sequence[Copy], hash_types: Sequence[str], hashing: Pool) -> None:
         self.copies = list(copies)
+        self.dropped: dict[str, OoseError] = {}
         self.size = 0
         self._digests = {name: hashlib.new(name) for name in dict.fromkeys(hash_types)}
         self._hashing = hashing
@@ -121,6 +122,11 @@ class Sink:
         digests = {name: digest.hexdigest() for name, digest in self._digests.items()}
         return Received(self.size, digests)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether, after `finish`, all of the file is in memory, for other copies too."""
+        return sum(map(len, self._rest)) == self.size
+
     async def commit(self, copy: Copy, content_hash: str, ext: str) -> str:
         """Make one copy durable and visible, after `finish`; its relative path on the store."""
         return await copy.reception.commit(self._rest, content_hash, ext)
@@ -129,8 +135,7 @@ class Sink:
         """Withdraw every copy that was not confirmed."""
         self._over = True
         self._queue.clear()
-        for copy in self.copies:
-            await copy.reception.withdraw()
+        await together(copy.reception.withdraw() for copy in self.copies)
 
     # One at a time.
 
@@ -183,6 +188,7 @@ class Sink:
         except OoseError as error:
             _log.warn("{place} dropped out: {error}", place=copy.place, error=error)
             self.copies.remove(copy)
+            self.dropped[copy.place] = error
             await copy.reception.withdraw()
             if not self.copies:
                 self._error = error

@@ -3,47 +3,28 @@
     open     choose stores with room, begin to receive
     feed     hash and write as bytes arrive                                (oose.sink)
     settle   known content? too few clones? then: file durable and visible on each store,
-             the records of all in one request, the answer
+             the records of all in one request (oose.cloning), the answer
 
 A crash anywhere before the records leaves nothing (`Disk.settle`); an answer means it is all there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from attrs import frozen
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
 from oose.address import hash_type_of
-from oose.errors import ChecksumMismatch, Conflict, DiskFull, OoseError, Unavailable
+from oose.cloning import Cloning, Sender
+from oose.errors import ChecksumMismatch, Conflict
 from oose.existence import Existence
-from oose.log import part
-from oose.metadata.documents import Documents, Stale, Write
+from oose.keepers import Keepers, LocalKeeper, LocalKeepers
+from oose.metadata.documents import Documents
 from oose.metadata.records import InventoryRecord
-from oose.placement import Candidate, choose
 from oose.pool import Pool
 from oose.shield import shield
-from oose.sink import Copy, Received, Reception, Sink
-from oose.together import together
-
-_log = part("upload")
-
-
-class Keeper(Protocol):
-    """A store as a prism sees it: here or, in a cluster, elsewhere."""
-
-    def candidate(self) -> Candidate | None:
-        """What placement has to know of it now; None when it takes nothing."""
-        ...
-
-    def receive(self) -> Reception:
-        """Begin to send it a copy."""
-        ...
-
-    async def holds(self, record: InventoryRecord) -> bool:
-        """Whether the file that the record tells of is really there, at its size."""
-        ...
+from oose.sink import Copy, Received, Sink
+from oose.surplus import Surplus
 
 
 @frozen
@@ -58,12 +39,14 @@ class Kept:
 class Uploads:
     """Receives content into `keepers`, by `<prism>:<store>`, until it has `wanted` clones.
 
-    A store receives for itself: with `only`, its place, clones elsewhere are not counted.
+    A store receives for itself: with `only`, its place, clones elsewhere are not counted. The rest
+    is for a cluster: `sender` and `accept_fewer` as in `Cloning`; `surplus` where others may be
+    uploading the same.
     """
 
     def __init__(
         self,
-        keepers: Mapping[str, Keeper],
+        keepers: Keepers | Mapping[str, LocalKeeper],
         inventory: Documents,
         existence: Existence,
         *,
@@ -72,15 +55,18 @@ class Uploads:
         clock: IReactorTime,
         chance: Callable[[], float],
         only: str | None = None,
+        accept_fewer: bool = True,
+        sender: Sender | None = None,
+        surplus: Surplus | None = None,
     ) -> None:
-        self._keepers = keepers
-        self._inventory = inventory
+        self._keepers = LocalKeepers(keepers) if isinstance(keepers, Mapping) else keepers
+        self._cloning = Cloning(self._keepers, inventory, wanted, accept_fewer, sender, chance)
         self._existence = existence
         self._wanted = wanted
         self._hashing = hashing
         self._clock = clock
-        self._chance = chance
         self._only = only
+        self._surplus = surplus
         self._files = 0
         self._bytes = 0
         self._settling: dict[str, DeferredLock] = {}
@@ -91,22 +77,19 @@ class Uploads:
 
     def check_room(self, size: int | None) -> None:
         """`DiskFull` when no store has room for `size` bytes, `Unavailable` when there is none."""
-        self._choose(size)
+        self._cloning.choose(size)
 
     def open(self, hash_type: str, size: int | None) -> "Upload":
         """Begin to receive a file of at most `size` bytes; errors as in `check_room`."""
-        chosen = self._choose(size)
-        copies = [Copy(each.name, self._keepers[each.name].receive()) for each in chosen]
-        return Upload(self, hash_type, Sink(copies, (hash_type, "sha256"), self._hashing))
+        return Upload(self, hash_type, self.sink((hash_type, "sha256"), size))
 
-    def _choose(self, size: int | None) -> Sequence[Candidate]:
-        candidates = [c for keeper in self._keepers.values() if (c := keeper.candidate())]
-        if not candidates:
-            raise Unavailable("No store is available", retry_after=30)
-        chosen = choose(candidates, self._wanted, size, (), self._chance)
-        if not chosen:
-            raise DiskFull("No store has room for this")
-        return chosen
+    def sink(self, hash_types: Sequence[str], size: int | None) -> Sink:
+        """The same without what comes after; the content will be called by the first hash type."""
+        chosen = self._cloning.choose(size)
+        copies = [
+            Copy(each.name, self._keepers.receive(each.name, hash_types[0])) for each in chosen
+        ]
+        return Sink(copies, hash_types, self._hashing)
 
     async def settle(
         self, sink: Sink, received: Received, content_hash: str, ext: str, mime_type: str
@@ -131,8 +114,9 @@ class Uploads:
         for record in known:
             refuse_forgery(record, received)
         counted = [record for record in known if self._only in {None, record.place}]
-        present = [record for record in counted if await self._is_there(record)]
-        missing = self._wanted - len(present)
+        present: Sequence[InventoryRecord] = [
+            record for record in counted if await self._is_there(record)
+        ]
         now = int(self._clock.seconds() * 1000)
         earlier = [*present, *known]  # the first extension that content came with stays
         if earlier:
@@ -149,12 +133,18 @@ class Uploads:
             sha256=received.digests["sha256"],
             verified=now,
         )
-        if missing > 0:
-            places = {record.place for record in present}
-            copies = [copy for copy in sink.copies if copy.place not in places][:missing]
-            if copies or not present:
-                present += await self._commit(sink, copies, new)
+        if len(present) < self._wanted:
+            present = await self._add(sink, new, present)
         return Kept(present[0], len(present), self._wanted)
+
+    async def _add(
+        self, sink: Sink, new: InventoryRecord, present: Sequence[InventoryRecord]
+    ) -> Sequence[InventoryRecord]:
+        clones = await self._cloning.add(sink, new, present)
+        self._existence.forget(new.hash)
+        if self._surplus is not None:
+            clones = await self._surplus.trim(new.hash, clones)
+        return clones
 
     async def _is_there(self, record: InventoryRecord) -> bool:
         """Whether to count a clone: a store's word for its own, the registry's for the others."""
@@ -162,46 +152,6 @@ class Uploads:
         if keeper is not None:
             return await keeper.holds(record)
         return bool(self._existence.counting([record]))
-
-    async def _commit(
-        self, sink: Sink, copies: Sequence[Copy], new: InventoryRecord
-    ) -> Sequence[InventoryRecord]:
-        results = await together(self._commit_one(sink, copy, new) for copy in copies)
-        records = [record for record in results if isinstance(record, InventoryRecord)]
-        if not records:
-            errors = [each for each in results if isinstance(each, OoseError)]
-            raise errors[0] if errors else Unavailable("No store could keep it", retry_after=30)
-        await self._record(records)
-        self._existence.forget(new.hash)
-        done = {record.place for record in records}
-        for copy in copies:
-            if copy.place in done:
-                await copy.reception.confirm()
-        return records
-
-    async def _commit_one(
-        self, sink: Sink, copy: Copy, new: InventoryRecord
-    ) -> InventoryRecord | OoseError:
-        try:
-            path = await sink.commit(copy, new.hash, new.mime_extension)
-        except OoseError as error:
-            _log.warn("{place} could not keep a file: {error}", place=copy.place, error=error)
-            return error
-        prism, _, store = copy.place.partition(":")
-        return new.on(prism, store, path)
-
-    async def _record(self, records: Sequence[InventoryRecord]) -> None:
-        """Write the records, also over those of clones that were lost."""
-        pending = {record.id: record for record in records}
-        revisions: dict[str, str | None] = dict.fromkeys(pending)
-        while pending:
-            writes = [Write(key, r.to_body(), revisions[key]) for key, r in pending.items()]
-            answers = await self._inventory.put_many(writes)
-            stale = [answer.id for answer in answers if isinstance(answer, Stale)]
-            pending = {key: pending[key] for key in stale}
-            if pending:
-                current = await self._inventory.get_many(stale)
-                revisions = {key: current[key].rev if key in current else None for key in stale}
 
 
 class Upload:

@@ -198,6 +198,7 @@ async def test_when_every_store_has_dropped_out_it_is_said(folder: Path) -> None
     room = await begin(folder, "s1")
     upload = room.uploads().open("sha1", None)
     upload.sink.copies.clear()
+    room.stores.clear()
     with pytest.raises(Unavailable, match="No store could keep it"):
         await send(upload)
 

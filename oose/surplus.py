@@ -1,0 +1,179 @@
+"""Clones too many: when two prisms receive the same content at once, each makes its own.
+
+After its records are written each looks once more. Who sees too many and wins the claim on the
+content removes what is too many, having read the records again and asked the stores that keep it:
+ranges miss fresh writes, and two may see different things.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from oose.errors import OoseError
+from oose.existence import Existence
+from oose.keepers import Keeper, Keepers
+from oose.log import part
+from oose.metadata.documents import Documents, Stale
+from oose.metadata.records import InventoryRecord
+from oose.registry import Registry
+from oose.together import together
+
+CLAIM_LIFE = 30.0  # seconds after which a claim counts no more, its owner being dead
+TRIES = 8  # at a claim that somebody else holds
+PAUSE = 0.25  # seconds between them
+_log = part("upload")
+
+Records = Sequence[InventoryRecord]
+
+
+@frozen
+class Claim:
+    """A content document that says whose turn it is; `others` is what else it says."""
+
+    rev: str
+    others: Mapping[str, Any]
+    until: float
+
+
+@frozen
+class Surplus:
+    """Removes clones over `wanted`; `who` is this process, as a claim calls it."""
+
+    keepers: Keepers
+    registry: Registry
+    inventory: Documents
+    content: Documents
+    existence: Existence
+    clock: IReactorTime
+    wanted: int
+    who: str
+
+    async def trim(self, content_hash: str, known: Records) -> Records:
+        """Look whether there are clones beside those `known`; those that are left in the end."""
+        seen = {record.id: record for record in await self._look(content_hash)}
+        seen |= {record.id: record for record in known}
+        if len(seen) <= self.wanted:
+            return known
+        try:
+            return await self._trim(content_hash, seen)
+        except OoseError as error:  # what was uploaded is safe, and more often than need be
+            _log.warn("{hash} has clones too many: {why}", hash=content_hash, why=error)
+            return known
+
+    async def _look(self, content_hash: str) -> Records:
+        try:
+            return await self.existence.records(content_hash, fresh=True)
+        except OoseError:
+            return ()
+
+    async def _trim(self, content_hash: str, seen: Mapping[str, InventoryRecord]) -> Records:
+        claim = await self._claim(content_hash)
+        if claim is None:
+            _log.info("{hash} has clones too many, for somebody else", hash=content_hash)
+            return list(seen.values())
+        try:
+            return await self._remove(content_hash, list(seen), claim)
+        finally:
+            await self._release(content_hash, claim)
+            self.existence.forget(content_hash)
+
+    # The claim.
+
+    async def _claim(self, content_hash: str) -> Claim | None:
+        for _ in range(TRIES):
+            until = self.clock.seconds() + CLAIM_LIFE
+            mine = {"claim": {"by": self.who, "until": int(until * 1000)}}
+            rev = await self.content.put(content_hash, mine)
+            if not isinstance(rev, Stale):
+                return Claim(rev, {}, until)
+            document = await self.content.get(content_hash)
+            if document is not None and self._is_free(document.body):
+                others = {key: each for key, each in document.body.items() if key != "claim"}
+                rev = await self.content.put(content_hash, {**others, **mine}, document.rev)
+                if not isinstance(rev, Stale):
+                    return Claim(rev, others, until)
+            await deferLater(self.clock, PAUSE)
+        return None
+
+    def _is_free(self, body: Mapping[str, Any]) -> bool:
+        claim = body.get("claim")
+        return claim is None or claim["until"] <= self.clock.seconds() * 1000
+
+    async def _release(self, content_hash: str, claim: Claim) -> None:
+        try:
+            if claim.others:
+                await self.content.put(content_hash, claim.others, claim.rev)
+            else:
+                await self.content.delete(content_hash, claim.rev)
+        except OoseError as error:
+            _log.warn("The claim on {hash} runs out by itself: {why}", hash=content_hash, why=error)
+
+    # Under the claim.
+
+    async def _remove(self, content_hash: str, ids: Sequence[str], claim: Claim) -> Records:
+        documents = await self.inventory.get_many(ids)
+        records = [InventoryRecord.from_document(each) for each in documents.values()]
+        there = await self._there(records)
+        kept = self._kept([each for each in there if each.verified is not None], claim)
+        if kept is None:
+            return list(there)
+        left = []
+        for record, keeper in there.items():
+            if record in kept or not await self._remove_one(record, keeper, claim):
+                left.append(record)
+        return left
+
+    async def _there(self, records: Records) -> Mapping[InventoryRecord, Keeper]:
+        asked = [(each, keeper) for each in records if (keeper := self.keepers.get(each.place))]
+        answers = await together(keeper.holds(record) for record, keeper in asked)
+        return {record: keeper for (record, keeper), yes in zip(asked, answers, strict=True) if yes}
+
+    def _kept(self, verified: Records, claim: Claim) -> Records | None:
+        """Which to keep; None where there is none too many to begin with."""
+        wanted = claim.others.get("wanted", self.wanted)
+        if len(verified) < wanted:
+            return None
+        return keep(verified, wanted, self._site)
+
+    def _site(self, place: str) -> tuple[str, str]:
+        peer = self.registry.store(place)
+        return (peer.machine, peer.group) if peer is not None else (place, place)
+
+    async def _remove_one(self, record: InventoryRecord, keeper: Keeper, claim: Claim) -> bool:
+        if self.clock.seconds() >= claim.until:
+            return False
+        try:
+            await keeper.remove(record.hash)
+        except OoseError as error:
+            _log.warn("{id} is one too many, and stays: {why}", id=record.id, why=error)
+            return False
+        _log.info("{id} was one too many", id=record.id)
+        return True
+
+
+def keep(records: Records, wanted: int, site: Callable[[str], tuple[str, str]]) -> Records:
+    """The `wanted` clones to keep, the same for whoever asks: on other machines first, in other
+    groups then, each place in its own order for each content. `site` tells machine and group.
+    """
+    left = sorted(records, key=_rank)
+    kept: list[InventoryRecord] = []
+    while left and len(kept) < wanted:
+        sites = [site(record.place) for record in kept]
+        machines, groups = {machine for machine, _ in sites}, {group for _, group in sites}
+
+        def nearness(record: InventoryRecord) -> tuple[bool, bool]:
+            machine, group = site(record.place)
+            return machine in machines, group in groups  # noqa: B023 # called in this round
+
+        best = min(left, key=nearness)
+        kept.append(best)
+        left.remove(best)
+    return kept
+
+
+def _rank(record: InventoryRecord) -> bytes:
+    return hashlib.sha256(f"{record.hash}:{record.place}".encode()).digest()
