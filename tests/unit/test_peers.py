@@ -36,6 +36,7 @@ from oose.errors import (
     Unavailable,
 )
 from oose.peers import READ, FileBody, PeerClient
+from oose.peers.answers import Unreachable
 from oose.volume import OpenFile
 
 P = ParamSpec("P")
@@ -246,7 +247,7 @@ async def test_peers_on_one_machine_trust_its_certificate(files: Files, tmp_path
     async with peer_at(answer(201, STORED), context=tls.load(pem)) as peer:
         url = f"https://localhost:{peer.port}"
         assert await client(pem=pem).put_content(url, HASH, "txt", files.open(content))
-        with failing(Unavailable, f"No secure connection to localhost:{peer.port}"):
+        with failing(Unreachable, f"No secure connection to localhost:{peer.port}"):
             await client().put_content(url, HASH, "txt", files.open(content))
     assert peer.body == content
 
@@ -303,7 +304,7 @@ async def test_a_peer_that_is_not_there_is_named(files: Files) -> None:
     file = files.open(b"hello")
     async with peer_at(b"") as peer:
         pass
-    with failing(Unavailable, f"127.0.0.1:{peer.port} refused the connection"):
+    with failing(Unreachable, f"127.0.0.1:{peer.port} refused the connection"):
         await put(peer, file)
     assert not is_open(file)
 
@@ -321,7 +322,7 @@ async def test_a_peer_that_is_not_there_is_named(files: Files) -> None:
 async def test_a_peer_that_breaks_off_is_unavailable(said: bytes, words: str, files: Files) -> None:
     file = files.open(b"hello")
     async with peer_at(said, then="close") as peer:
-        with failing(Unavailable, words):
+        with failing(Unreachable, words):
             await put(peer, file)
     assert not is_open(file)
 
@@ -330,7 +331,7 @@ async def test_a_peer_that_breaks_off_is_unavailable(said: bytes, words: str, fi
 async def test_a_peer_that_breaks_off_while_it_is_sent_to_is_unavailable(files: Files) -> None:
     file = files.open(b"x" * 20_000_000)
     async with peer_at(b"", early=True, then="abort") as peer:
-        with failing(Unavailable, "did not answer as a web server does"):
+        with failing(Unreachable, "did not answer as a web server does"):
             await put(peer, file)
     assert not is_open(file)
 
@@ -358,7 +359,7 @@ async def test_a_peer_that_never_answers_is_given_up(files: Files) -> None:
         clock.advance(60)
         assert not result.called
         clock.advance(60)
-        with failing(Unavailable, f"127.0.0.1:{peer.port} did not go on for 60 seconds"):
+        with failing(Unreachable, f"127.0.0.1:{peer.port} did not go on for 60 seconds"):
             await result
         await peer.lost
     assert not is_open(file)
@@ -374,7 +375,7 @@ async def test_a_peer_that_stops_in_its_answer_is_given_up(files: Files) -> None
         for _ in range(20):
             await _turn()
         clock.pump([60, 60])
-        with failing(Unavailable, "did not go on for 60 seconds"):
+        with failing(Unreachable, "did not go on for 60 seconds"):
             await result
         await peer.lost
 
@@ -390,7 +391,7 @@ async def test_a_peer_that_takes_no_more_is_given_up(files: Files) -> None:
         for _ in range(200):
             await _turn()
         clock.pump([60, 60])
-        with failing(Unavailable, "did not go on for 60 seconds"):
+        with failing(Unreachable, "did not go on for 60 seconds"):
             await result
     assert not is_open(file)
 
