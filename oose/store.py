@@ -8,6 +8,7 @@ from attrs import frozen
 from klein import Klein
 
 from oose.address import parse_content_name, parse_relative_path, parse_token
+from oose.arrivals import Arrivals
 from oose.deliver.delivery import PURCHASED, STATIC, Deliveries, Outgoing
 from oose.disposition import content_disposition
 from oose.errors import BadInput, ChecksumMismatch, NotAllowed, NotFound
@@ -23,6 +24,7 @@ from oose.web.answers import Answer, json_answer
 from oose.web.fields import Fields, json_body
 from oose.web.intake import IntakeRequest
 from oose.web.put import PutBody, put_body
+from oose.web.receive import ArrivalBody, arrival_of, commit_body, receive_body
 from oose.web.room import Lobby
 from oose.web.routing import Access, Routes
 
@@ -60,6 +62,7 @@ class Store:
         self.count = parts.lobby.count
         self._parts = parts
         self._holdings = parts.holdings
+        self.arrivals = Arrivals(self._is_recorded, parts.lobby.clock)
 
     # Open.
 
@@ -85,6 +88,28 @@ class Store:
         """Take a file under its hash."""
         kept = await body.settle()
         return json_answer({"hash": kept.record.hash}, 201)
+
+    @routes.at("/content/receive/<hash_type>/<key>", "PUT", access=Access.PEER, body=receive_body)
+    async def receive(
+        self, request: IntakeRequest, body: ArrivalBody, hash_type: str, key: str
+    ) -> Mapping[str, Any]:
+        """Take a file whose hash is not known yet; it stays as long as its connection does."""
+        await body.seal()
+        return {"success": "File received"}
+
+    @routes.at("/content/commit/<key>/<name>", "PUT", access=Access.PEER, body=commit_body)
+    async def commit(
+        self, request: IntakeRequest, body: ArrivalBody, key: str, name: str
+    ) -> Mapping[str, Any]:
+        """Make what was received visible, or what comes now."""
+        return {"relativePath": await body.commit(*parse_content_name(name))}
+
+    @routes.at("/content/confirm/<key>", "POST", access=Access.PEER)
+    async def confirm(self, request: IntakeRequest, key: str) -> Mapping[str, Any]:
+        """Take note that the record of what was committed is written."""
+        await arrival_of(request, key).end(recorded=True)
+        request.channel.release()
+        return {"success": "File kept"}
 
     @routes.at("/content/download", "POST", access=Access.PEER, body=json_body)
     async def download(self, request: IntakeRequest, fields: Fields) -> Answer | None:
@@ -188,6 +213,9 @@ class Store:
         return Answer(200, path, ((b"Content-Type", b"text/plain; charset=utf-8"),))
 
     # Behind the routes.
+
+    async def _is_recorded(self, content_hash: str) -> bool:
+        return await self._holdings.record(content_hash) is not None
 
     async def _exists(self, content_hash: str) -> Mapping[str, Any]:
         found = await self._holdings.volume.find(content_hash)

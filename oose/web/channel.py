@@ -6,19 +6,28 @@ the private names used here, so that an upgrade of Twisted that moves them fails
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 
 from oose.errors import BadInput, HeaderTooLarge, OoseError, TooSlow
+from oose.keepalive import keep_alive
 from oose.web.answers import error_bytes
 
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 8 * 1024 * 1024
 RECEIVE_BYTES = 256 * 1024  # a receive while a body streams in: 64 KiB costs a third more CPU
 USUAL_RECEIVE_BYTES = 64 * 1024
+
+
+class Held(Protocol):
+    """What lasts from one request to the next, and no longer than their connection."""
+
+    def lost(self) -> None:
+        """The connection has ended."""
+        ...
 
 
 class IntakeChannel(HTTPChannel):
@@ -34,6 +43,8 @@ class IntakeChannel(HTTPChannel):
     _lingering: IDelayedCall | None = None
     _discarded = 0
     _ending = False
+    _closes_on_release = False
+    held: Held | None = None
     is_paused = False  # by whoever takes the body
 
     # What the request asks of its channel.
@@ -43,12 +54,28 @@ class IntakeChannel(HTTPChannel):
         return self._command, self._path
 
     def is_idle(self) -> bool:
-        """Whether no request is under way: none being answered and none being received."""
-        return not self.requests
+        """Whether nothing is under way: no request being received or answered, nothing held."""
+        return not self.requests and self.held is None
 
     def close_after_this(self) -> None:
-        """Take no further request on this connection."""
-        self.persistent = False
+        """Take no further request on this connection, but for those that end what it holds."""
+        if self.held is None:
+            self.persistent = False
+        else:
+            self._closes_on_release = True
+
+    def hold(self, held: Held) -> None:
+        """Let `held` live until it is released or the connection ends: between requests on it no
+        time is too long, but a client that dies is noticed.
+        """
+        self.held = held
+        keep_alive(self.transport)
+
+    def release(self) -> None:
+        """Nothing is held any more."""
+        self.held = None
+        if self._closes_on_release:
+            self.persistent = False
 
     def pause_intake(self) -> None:
         """Read nothing more for now; the idle time-out rests, as it is not the client's fault."""
@@ -146,6 +173,9 @@ class IntakeChannel(HTTPChannel):
         if self._lingering is not None and self._lingering.active():
             self._lingering.cancel()
         super().connectionLost(reason)
+        held, self.held = self.held, None
+        if held is not None:
+            held.lost()
         self.closed(self)
 
     def requestDone(self, request: Request) -> None:
@@ -153,3 +183,11 @@ class IntakeChannel(HTTPChannel):
         self.widen(USUAL_RECEIVE_BYTES)
         self._savedTimeOut = self.site.timeOut  # also where intake was paused when the body ended
         super().requestDone(request)
+        if self.held is not None and not self.requests:
+            self.setTimeout(None)
+
+    def allHeadersReceived(self) -> None:  # noqa: N802
+        """See `HTTPChannel`: from here on a body is due."""
+        if self.held is not None:
+            self.setTimeout(self.site.timeOut)
+        super().allHeadersReceived()
