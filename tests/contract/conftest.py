@@ -1,6 +1,6 @@
 """The implementations that have to meet the contracts, one parameter each."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,40 @@ from tests.contract.kept import (
     KeepsPurchases,
     KeepsSessions,
     KeepsUsers,
+    Redis,
 )
+from tests.redis_server import RedisServer, running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Keep a property's test as it is: pytest_twisted would wrap it again for each parameter."""
+    given = getattr(pyfuncitem.obj, "hypothesis", None)
+    inner = getattr(given, "inner_test", None)
+    try:
+        return (yield)
+    finally:
+        if given is not None:
+            given.inner_test = inner
 
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Embedded]:
     keeps = Embedded(tmp_path)
+    yield keeps
+    pytest_twisted.blockon(Deferred.fromCoroutine(keeps.close()))
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    redis_server.cli("FLUSHALL")
+    keeps = Redis(redis_server.settings)
     yield keeps
     pytest_twisted.blockon(Deferred.fromCoroutine(keeps.close()))
 
@@ -29,13 +57,13 @@ def keeps_documents(request: pytest.FixtureRequest) -> KeepsDocuments:
     return keeps
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(params=["embedded", "redis"])
 def keeps_purchases(request: pytest.FixtureRequest) -> KeepsPurchases:
     keeps: KeepsPurchases = request.getfixturevalue(request.param)
     return keeps
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(params=["embedded", "redis"])
 def keeps_sessions(request: pytest.FixtureRequest) -> KeepsSessions:
     keeps: KeepsSessions = request.getfixturevalue(request.param)
     return keeps

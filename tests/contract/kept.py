@@ -20,6 +20,9 @@ from oose.metadata.documents import Database, Documents
 from oose.passwords import Passwords
 from oose.pool import Inline
 from oose.purchases import Purchases, Sessions
+from oose.redis import RedisConnection, RedisPurchases, RedisSessions
+from oose.settings.model import RedisSettings
+from tests.redis_server import connected
 
 
 class Keeps(Protocol):
@@ -89,3 +92,30 @@ class Embedded:
     async def close(self) -> None:
         for database in self._opened:
             await database.close()
+
+
+class Redis:
+    """One server; what has expired stays there, however long ago that was."""
+
+    AFTERLIFE = 2**52
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._opened: list[RedisConnection] = []
+
+    async def _connection(self) -> RedisConnection:
+        self._opened.append(await connected(self._settings))
+        return self._opened[-1]
+
+    async def purchases(self) -> Purchases:
+        return RedisPurchases(await self._connection(), "oose", self.AFTERLIFE)
+
+    async def sessions(self) -> Sessions:
+        return RedisSessions(await self._connection(), "oose")
+
+    async def make_user(self, name: str) -> None:
+        """Sessions in Redis know no users."""
+
+    async def close(self) -> None:
+        for connection in self._opened:
+            await connection.close()

@@ -37,6 +37,7 @@ CORE = WITHOUT_TWISTED | {
     "purchases",
     "purchasing",
     "readers",
+    "recall",
     "registry",
     "remembered",
     "shield",
@@ -46,7 +47,7 @@ CORE = WITHOUT_TWISTED | {
     "uploads",
     "volume",
 }
-CORE_PACKAGES = ("embedded", "metadata", "retrieve", "settings")
+CORE_PACKAGES = ("embedded", "metadata", "redis", "retrieve", "settings")
 AT_THE_DOOR = {  # what speaks HTTP, or puts together what does
     "assembly",
     "deliver.delivery",
