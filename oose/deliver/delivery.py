@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
 from oose.conditions import Verdict, evaluate, range_applies
-from oose.deliver.sending import KernelSender, ReadAheadSender, Sender
+from oose.deliver.content import Content
+from oose.deliver.flow import Flow
+from oose.deliver.sending import LocalFile
 from oose.ranges import Span, byteranges, content_range, parse_range
 from oose.shield import shield
 from oose.volume import OpenFile
@@ -41,6 +42,24 @@ class Outgoing:
         )
 
 
+@frozen
+class Head:
+    """The head of an answer, which goes out with its first bytes."""
+
+    status: int
+    headers: Headers
+
+    def begin(self, request: IntakeRequest) -> None:
+        """Have the next write send it."""
+        request.begin(self.status, self.headers)
+
+    def take_back(self, request: IntakeRequest) -> None:
+        """It is not sent after all, unless it was: another answer may be."""
+        if not request.startedWriting:
+            for name, _ in self.headers:
+                request.responseHeaders.removeHeader(name)
+
+
 class Deliveries:
     """Sends files; `patience` is how long (seconds) a client may take nothing."""
 
@@ -71,85 +90,120 @@ class Deliveries:
         With `internal`, an nginx location, nginx sends it (X-Accel-Redirect); conditions
         are still judged here, as nginx would judge them by an ETag of its own.
         """
-        verdict = evaluate(
-            etag=outgoing.etag,
-            method=request.method.decode("ascii"),
-            if_match=request.header(b"if-match"),
-            if_none_match=request.header(b"if-none-match"),
-        )
-        if verdict is Verdict.NOT_MODIFIED:
-            return Answer(304, b"", outgoing.headers())
-        if verdict is Verdict.PRECONDITION_FAILED:
-            return Answer(412, b'{"error": "The content is not what If-Match names"}')
+        answer = judged(request, outgoing)
+        if answer is not None:
+            return answer
         if internal is not None:
             redirect = (b"X-Accel-Redirect", internal.encode("ascii"))
             return Answer(200, b"", (*outgoing.headers(), redirect))
-        await shield(self._send(request, outgoing, open_file))
+        await shield(self._open_and_send(request, outgoing, open_file))
         return None
 
-    async def _send(
+    async def carry(
+        self, request: IntakeRequest, outgoing: Outgoing, content: Content
+    ) -> Answer | None:
+        """Answer `request` with content that comes from wherever; it is closed in the end."""
+        answer = judged(request, outgoing)
+        if answer is not None:
+            content.close()
+            return answer
+        await shield(self._send(request, outgoing, content))
+        return None
+
+    async def _open_and_send(
         self,
         request: IntakeRequest,
         outgoing: Outgoing,
         open_file: Callable[[], Awaitable[OpenFile]],
     ) -> None:
-        file = await open_file()
+        await self._send(request, outgoing, LocalFile(await open_file()))
+
+    async def _send(self, request: IntakeRequest, outgoing: Outgoing, content: Content) -> None:
         self.running += 1
         try:
-            if not request.is_gone and await self._send_file(request, outgoing, file):
+            if not request.is_gone and await self._send_content(request, outgoing, content):
                 request.finish()
         finally:
             self.running -= 1
             self.sent += request.sentLength
-            file.close()
+            content.close()
 
-    async def _send_file(self, request: IntakeRequest, outgoing: Outgoing, file: OpenFile) -> bool:
-        spans = self._spans(request, outgoing.etag, file.size)
+    async def _send_content(
+        self, request: IntakeRequest, outgoing: Outgoing, content: Content
+    ) -> bool:
+        size = content.size
+        spans = wanted_spans(request, outgoing.etag, size)
         headers = outgoing.headers()
-        parts: Sequence[bytes | Span] = [Span(0, file.size)]
+        parts: Sequence[bytes | Span] = [Span(0, size)]
         if spans is not None and len(spans) == 1:
             parts = list(spans)
-            headers += ((b"Content-Range", content_range(spans[0], file.size).encode("ascii")),)
+            headers += ((b"Content-Range", content_range(spans[0], size).encode("ascii")),)
         elif spans is not None:
             boundary = secrets.token_hex(16)
-            parts = byteranges(spans, file.size, outgoing.mime_type, boundary)
+            parts = byteranges(spans, size, outgoing.mime_type, boundary)
             kind = f"multipart/byteranges; boundary={boundary}"
             headers += ((b"Content-Type", kind.encode("ascii")),)
-        request.begin(200 if spans is None else 206, headers)
-        length = sum(len(p) if isinstance(p, bytes) else p.stop - p.start for p in parts)
-        request.responseHeaders.setRawHeaders(b"content-length", [b"%d" % length])
-        request.write(b"")
+        length = sum(len(part) for part in parts)
+        head = Head(200 if spans is None else 206, (*headers, (b"Content-Length", b"%d" % length)))
         if request.method == b"HEAD":
+            head.begin(request)
             return True
-        return await self._send_parts(request, parts, file)
-
-    def _spans(self, request: IntakeRequest, etag: str, size: int) -> Sequence[Span] | None:
-        wanted = request.header(b"range")
-        if wanted is None or request.method == b"HEAD":
-            return None
-        if not range_applies(request.header(b"if-range"), etag):
-            return None
-        return parse_range(wanted, size)
+        return await self._send_parts(request, head, parts, content)
 
     async def _send_parts(
-        self, request: IntakeRequest, parts: Sequence[bytes | Span], file: OpenFile
+        self, request: IntakeRequest, head: Head, parts: Sequence[bytes | Span], content: Content
     ) -> bool:
-        if file.whole is not None:
-            pieces = [p if isinstance(p, bytes) else file.whole[p.start : p.stop] for p in parts]
+        whole = content.whole
+        if whole is not None:
+            head.begin(request)
+            pieces = [p if isinstance(p, bytes) else whole[p.start : p.stop] for p in parts]
             request.write(b"".join(pieces))
             return True
-        sender = self._sender(request, file)
-        sender.start()
+        flow = Flow(request, self._clock, self._patience)
+        flow.start()
         try:
-            for each in parts:
-                if isinstance(each, bytes):
-                    request.write(each)
-                elif not await sender.send(each):
-                    return False
+            await content.ready(flow, next(part for part in parts if isinstance(part, Span)))
+            if flow.stopped:
+                return False
+            head.begin(request)
+            return await send_all(flow, parts, content)
+        except Exception:
+            head.take_back(request)
+            raise
         finally:
-            sender.end()
-        return True
+            flow.end()
 
-    def _sender(self, request: Any, file: OpenFile) -> Sender:
-        kind = ReadAheadSender if request.isSecure() else KernelSender
-        return kind(request, file, self._clock, self._patience)
+
+def judged(request: IntakeRequest, outgoing: Outgoing) -> Answer | None:
+    """The answer to a conditional request that gets no bytes, None where they are to be sent."""
+    verdict = evaluate(
+        etag=outgoing.etag,
+        method=request.method.decode("ascii"),
+        if_match=request.header(b"if-match"),
+        if_none_match=request.header(b"if-none-match"),
+    )
+    if verdict is Verdict.NOT_MODIFIED:
+        return Answer(304, b"", outgoing.headers())
+    if verdict is Verdict.PRECONDITION_FAILED:
+        return Answer(412, b'{"error": "The content is not what If-Match names"}')
+    return None
+
+
+def wanted_spans(request: IntakeRequest, etag: str, size: int) -> Sequence[Span] | None:
+    """What the request's `Range` asks for; None for all of it."""
+    wanted = request.header(b"range")
+    if wanted is None or request.method == b"HEAD":
+        return None
+    if not range_applies(request.header(b"if-range"), etag):
+        return None
+    return parse_range(wanted, size)
+
+
+async def send_all(flow: Flow, parts: Sequence[bytes | Span], content: Content) -> bool:
+    """Send framing and spans in their order; False when the client has left."""
+    for part in parts:
+        if isinstance(part, bytes):
+            flow.write(part)
+        elif not await content.send(flow, part):
+            return False
+    return True
