@@ -1,17 +1,14 @@
 """User accounts in the embedded database; see `oose.accounts`."""
 
-import re
 import sqlite3
 from collections.abc import Sequence
 
 from oose.accounts import Account
 from oose.address import shown
 from oose.embedded.database import EmbeddedDatabase
-from oose.errors import BadInput, Conflict, NotFound
+from oose.errors import Conflict, NotFound
 from oose.passwords import Passwords
-
-_NAME = re.compile(r"[A-Za-z0-9_.@+][A-Za-z0-9_.@+-]{0,63}")
-SHORTEST, LONGEST = 8, 1024
+from oose.usernames import check_password, check_username, is_username
 
 
 class EmbeddedAccounts:
@@ -81,22 +78,3 @@ class EmbeddedAccounts:
 
         if not (is_username(username) and await self._database.write(change)):
             raise NotFound(f"There is no user {shown(username)}")
-
-
-def is_username(name: str) -> bool:
-    """Whether a user may have this name; no other is looked for, the database may not take it."""
-    return _NAME.fullmatch(name) is not None
-
-
-def check_username(name: str) -> None:
-    """`BadInput` for a name that no user may have."""
-    if not is_username(name):
-        raise BadInput(
-            "A user's name has 1 to 64 letters, digits and . _ - @ +, and does not begin with -"
-        )
-
-
-def check_password(password: str) -> None:
-    """`BadInput` for a password that is too short or too long."""
-    if len(password) < SHORTEST or len(password.encode("utf-8", "replace")) > LONGEST:
-        raise BadInput(f"A password has at least {SHORTEST} characters and at most {LONGEST} bytes")

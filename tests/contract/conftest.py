@@ -1,6 +1,7 @@
 """The implementations that have to meet the contracts, one parameter each."""
 
 from collections.abc import Generator, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,16 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from tests.contract.kept import (
+    Couch,
     Embedded,
+    KeepsAccounts,
     KeepsDocuments,
     KeepsPurchases,
     KeepsSessions,
     KeepsUsers,
     Redis,
 )
+from tests.pouchdb import Pouchdb, start
 from tests.redis_server import RedisServer, running
 
 
@@ -28,6 +32,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     finally:
         if given is not None:
             given.inner_test = inner
+
+
+numbers = count()
 
 
 @pytest.fixture
@@ -51,7 +58,21 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
     pytest_twisted.blockon(Deferred.fromCoroutine(keeps.close()))
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(scope="session")
+def pouchdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pouchdb]:
+    with start(tmp_path_factory.mktemp("pouchdb")) as server:
+        yield server
+
+
+@pytest.fixture
+def couch(pouchdb: Pouchdb) -> Iterator[Couch]:
+    pouchdb.forget_users()
+    keeps = Couch(pouchdb, f"test{next(numbers)}")
+    yield keeps
+    pytest_twisted.blockon(Deferred.fromCoroutine(keeps.close()))
+
+
+@pytest.fixture(params=["embedded", "couch"])
 def keeps_documents(request: pytest.FixtureRequest) -> KeepsDocuments:
     keeps: KeepsDocuments = request.getfixturevalue(request.param)
     return keeps
@@ -66,6 +87,12 @@ def keeps_purchases(request: pytest.FixtureRequest) -> KeepsPurchases:
 @pytest.fixture(params=["embedded", "redis"])
 def keeps_sessions(request: pytest.FixtureRequest) -> KeepsSessions:
     keeps: KeepsSessions = request.getfixturevalue(request.param)
+    return keeps
+
+
+@pytest.fixture(params=["embedded", "couch"])
+def keeps_accounts(request: pytest.FixtureRequest) -> KeepsAccounts:
+    keeps: KeepsAccounts = request.getfixturevalue(request.param)
     return keeps
 
 

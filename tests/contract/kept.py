@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from oose.accounts import ManagedAccounts
+from oose.couchdb import CouchAccounts, CouchClient, CouchDocuments, ensure_databases
 from oose.embedded import (
     EmbeddedAccounts,
     EmbeddedDatabase,
@@ -21,7 +22,10 @@ from oose.passwords import Passwords
 from oose.pool import Inline
 from oose.purchases import Purchases, Sessions
 from oose.redis import RedisConnection, RedisPurchases, RedisSessions
-from oose.settings.model import RedisSettings
+from oose.settings.model import CouchSettings, RedisSettings
+from oose.tls import client_policy
+from tests.pouchdb import Pouchdb
+from tests.real import reactor
 from tests.redis_server import connected
 
 
@@ -47,6 +51,10 @@ class KeepsSessions(Keeps, Protocol):
     async def make_user(self, name: str) -> None:
         """Make a user who can have sessions, where sessions need one."""
         ...
+
+
+class KeepsAccounts(Keeps, Protocol):
+    async def accounts(self) -> ManagedAccounts: ...
 
 
 class KeepsUsers(Keeps, Protocol):
@@ -119,3 +127,30 @@ class Redis:
     async def close(self) -> None:
         for connection in self._opened:
             await connection.close()
+
+
+class Couch:
+    """Databases of its own, named after `database`, on a server that others use too."""
+
+    def __init__(self, server: Pouchdb, database: str) -> None:
+        self._settings = CouchSettings(
+            server.url, server.username, server.password, database, timeout=30.0
+        )
+        self._server = server
+        self._opened: list[CouchClient] = []
+
+    def _client(self) -> CouchClient:
+        self._opened.append(CouchClient(reactor, client_policy(False, own=None), self._settings))
+        return self._opened[-1]
+
+    async def documents(self, name: Database) -> Documents:
+        client = self._client()
+        await ensure_databases(client)
+        return CouchDocuments(client, name)
+
+    async def accounts(self) -> ManagedAccounts:
+        return CouchAccounts(self._client(), reactor, service="oose", floor=0.0)
+
+    async def close(self) -> None:
+        for client in self._opened:
+            await client.close()

@@ -45,9 +45,10 @@ CORE = WITHOUT_TWISTED | {
     "stats",
     "together",
     "uploads",
+    "usernames",
     "volume",
 }
-CORE_PACKAGES = ("embedded", "metadata", "redis", "retrieve", "settings")
+CORE_PACKAGES = ("couchdb", "embedded", "metadata", "redis", "retrieve", "settings")
 AT_THE_DOOR = {  # what speaks HTTP, or puts together what does
     "assembly",
     "deliver.delivery",
