@@ -11,11 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from oose.batches import Batches, Job
+from oose.embedded.history import History
 from oose.embedded.schema import upgrade
 from oose.errors import Unavailable
+from oose.metadata.documents import DATABASES, Database
 from oose.pool import Pool
 
 T = TypeVar("T")
@@ -25,9 +28,14 @@ BUSY = 5.0  # seconds to wait for the `oose user` command, which opens the same 
 
 
 class EmbeddedDatabase:
-    """The file at `path`; `writer` has one thread, `readers` any number."""
+    """The file at `path`; `writer` has one thread, `readers` any number.
 
-    def __init__(self, path: Path, *, writer: Pool, readers: Pool) -> None:
+    With a `clock` whoever asks for changes can wait for them.
+    """
+
+    def __init__(
+        self, path: Path, *, writer: Pool, readers: Pool, clock: IReactorTime | None = None
+    ) -> None:
         self.path = path
         self._writer_pool = writer
         self._writes = Batches(writer, self._write_batch, _explained)
@@ -35,6 +43,7 @@ class EmbeddedDatabase:
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._is_open = False
+        self._histories = {name: History(clock) for name in DATABASES}
 
     async def open(self) -> None:
         """Make the file where there is none, bring an older one up to date; `Unavailable`."""
@@ -44,6 +53,8 @@ class EmbeddedDatabase:
     async def close(self) -> None:
         """Let go of the file, when what was asked for before is done."""
         self._is_open = False
+        for history in self._histories.values():
+            history.wake()
         await self._reads.settled()
         await self._writes.settled()
         await self._writer_pool.run(self._close)
@@ -59,6 +70,11 @@ class EmbeddedDatabase:
         self._check_open()
         result: T = await self._reads.run(call)
         return result
+
+    def history(self, name: Database) -> History:
+        """What was written to a database of documents since this was opened."""
+        self._check_open()
+        return self._histories[name]
 
     def _check_open(self) -> None:
         if not self._is_open:

@@ -74,7 +74,7 @@ class Embedded:
 
     async def _database(self) -> EmbeddedDatabase:
         here = Inline()
-        database = EmbeddedDatabase(self._path, writer=here, readers=here)
+        database = EmbeddedDatabase(self._path, writer=here, readers=here, clock=reactor)
         await database.open()
         self._opened.append(database)
         return database

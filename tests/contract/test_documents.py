@@ -232,6 +232,104 @@ async def test_the_clones_of_a_hash_are_those_under_it(keeps_documents: KeepsDoc
     }
 
 
+# Several at once
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_several_write_at_once_is_all_there(keeps_documents: KeepsDocuments) -> None:
+    """Each reads, adds its own and writes; who was too late begins again."""
+    ways = [await keeps_documents.documents("peer") for _ in range(3)]
+    await put(ways[0], "list", {"of": []})
+
+    async def add(documents: Documents, item: int) -> None:
+        outcome: str | Stale = Stale("list")
+        while isinstance(outcome, Stale):
+            document = await documents.get("list")
+            assert document is not None
+            body = {"of": [*document.body["of"], item]}
+            outcome = await documents.put("list", body, document.rev)
+
+    adding = [Deferred.fromCoroutine(add(ways[item % 3], item)) for item in range(9)]
+    await gatherResults(adding)
+    document = await ways[0].get("list")
+    assert document is not None
+    assert sorted(document.body["of"]) == list(range(9))
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_many_batches_at_once_each_write_counts_once(
+    keeps_documents: KeepsDocuments,
+) -> None:
+    ways = [await keeps_documents.documents("inventory") for _ in range(3)]
+    names = [f"{n}" for n in range(20)]
+    answers = await gatherResults(
+        [
+            Deferred.fromCoroutine(way.put_many([Write(name, {"by": n}) for name in names]))
+            for n, way in enumerate(ways)
+        ]
+    )
+    found = await ways[0].get_many(names)
+    for number, name in enumerate(names):
+        (winner,) = [n for n in range(3) if not isinstance(answers[n][number], Stale)]
+        assert found[name] == Document(name, str(answers[winner][number]), {"by": winner})
+
+
+# Changes
+
+
+@pytest_twisted.ensureDeferred
+async def test_changes_are_those_since_the_last_time(keeps_documents: KeepsDocuments) -> None:
+    documents = await keeps_documents.documents("peer")
+    rev = await put(documents, "before", {})
+    begin = await documents.changes(None, 99)
+    assert (list(begin.ids), begin.is_whole) == ([], True)
+    first = await put(documents, "a", {})
+    await put(documents, "b", {})
+    await documents.put("a", {"n": 2}, first)
+    await documents.delete("before", rev)
+    await documents.put("b", {"stale": True})
+    changes = await documents.changes(begin.since, 99)
+    assert sorted(changes.ids) == ["a", "b", "before"]
+    assert changes.is_whole
+    again = await documents.changes(begin.since, 99)
+    assert sorted(again.ids) == ["a", "b", "before"]
+    await put(documents, "c", {})
+    assert list((await documents.changes(changes.since, 99)).ids) == ["c"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_waits_for_changes_hears_of_one(keeps_documents: KeepsDocuments) -> None:
+    documents = await keeps_documents.documents("peer")
+    since = (await documents.changes(None, 99)).since
+    waiting = Deferred.fromCoroutine(documents.changes(since, 99))
+    await (await keeps_documents.documents("content")).put("elsewhere", {})
+    await put(documents, "a", {})
+    changes = await waiting
+    assert (list(changes.ids), changes.is_whole) == (["a"], True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_changes_are_an_answer_too(keeps_documents: KeepsDocuments) -> None:
+    documents = await keeps_documents.documents("peer")
+    await put(documents, "a", {})
+    since = (await documents.changes(None, 99)).since
+    nothing = await documents.changes(since, 0.01)
+    assert (list(nothing.ids), nothing.is_whole) == ([], True)
+    await put(documents, "b", {})
+    assert list((await documents.changes(nothing.since, 99)).ids) == ["b"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_changes_since_what_never_was_may_not_be_all(keeps_documents: KeepsDocuments) -> None:
+    documents = await keeps_documents.documents("peer")
+    await put(documents, "a", {})
+    for since in ("", "nonsense", "another 7", "another-7"):
+        begin = await documents.changes(since, 99)
+        assert not begin.is_whole
+        await put(documents, f"after {since}", {})
+        assert list((await documents.changes(begin.since, 99)).ids) == [f"after {since}"]
+
+
 # Against a model
 
 # All of Unicode but half letters, which UTF-8 cannot hold, and the very last, which ends ranges.
