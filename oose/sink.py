@@ -22,6 +22,7 @@ from oose.together import together
 BATCH = 1024 * 1024
 HIGH = 3 * 1024 * 1024
 LOW = 1024 * 1024
+LATEST = 10.0  # seconds after which a slow source's bytes go on, however few
 AT_ONCE = 16 * 1024  # so little is hashed faster than handed to a thread
 
 _log = part("upload")
@@ -70,16 +71,24 @@ class Received:
 class Sink:
     """Takes one file. `feed`, then `finish`, then `commit` on the copies that are wanted.
 
-    A store that fails on the way is left out and is among `dropped` from then on; when none is left the next `feed` or `finish` raises
-    what the last one raised.
+    A store that fails on the way is left out, and is among `dropped` from then on; when none is
+    left the next `feed` or `finish` raises what the last one raised. `now` is any clock's seconds.
     """
 
-    def __init__(self, copies: Sequence[Copy], hash_types: Sequence[str], hashing: Pool) -> None:
+    def __init__(
+        self,
+        copies: Sequence[Copy],
+        hash_types: Sequence[str],
+        hashing: Pool,
+        now: Callable[[], float],
+    ) -> None:
         self.copies = list(copies)
         self.dropped: dict[str, OoseError] = {}
         self.size = 0
         self._digests = {name: hashlib.new(name) for name in dict.fromkeys(hash_types)}
         self._hashing = hashing
+        self._now = now
+        self._written: float | None = None  # when
         self._queue: list[bytes] = []
         self._queued = 0  # bytes, those in the threads' hands included
         self._rest: Sequence[bytes] = ()  # the end of the file, hashed but not written
@@ -104,8 +113,12 @@ class Sink:
         if self._queued >= HIGH:
             self._paused = True
             self._pause()
-        if self._queued >= BATCH and not self._turn.locked:
-            in_background(self._in_turn(lambda: self._drain(BATCH)))
+        if self._turn.locked:
+            return
+        is_late = self._written is not None and self._now() - self._written >= LATEST
+        if self._queued >= BATCH or is_late:
+            least = 1 if is_late else BATCH
+            in_background(self._in_turn(lambda: self._drain(least)))
 
     async def seal(self) -> None:
         """The file has ended: hold none of it in memory, and no descriptor, until `finish`.
@@ -176,6 +189,7 @@ class Sink:
     async def _take(self, batch: Sequence[bytes]) -> None:
         written = (self._attempt(copy, copy.reception.write(batch)) for copy in self.copies)
         await together([self._hashing.run(self._hash, batch), *written])
+        self._written = self._now()
 
     def _hash(self, batch: Sequence[bytes]) -> None:
         for digest in self._digests.values():

@@ -59,7 +59,7 @@ class Surplus:
         if len(seen) <= self.wanted:
             return known
         try:
-            return await self._trim(content_hash, seen)
+            return await self._trim(content_hash, seen) or known
         except OoseError as error:  # what was uploaded is safe, and more often than need be
             _log.warn("{hash} has clones too many: {why}", hash=content_hash, why=error)
             return known

@@ -89,7 +89,7 @@ class Uploads:
         copies = [
             Copy(each.name, self._keepers.receive(each.name, hash_types[0])) for each in chosen
         ]
-        return Sink(copies, hash_types, self._hashing)
+        return Sink(copies, hash_types, self._hashing, self._clock.seconds)
 
     async def settle(
         self, sink: Sink, received: Received, content_hash: str, ext: str, mime_type: str

@@ -21,6 +21,7 @@ from oose.peers.stream import WholeBody
 from oose.volume import OpenFile
 
 PING = 2.0  # seconds in which whoever is there answers
+STALL = 40.0  # seconds for which a store may take nothing: less than others wait for more meanwhile
 
 
 class PeerClient:
@@ -120,7 +121,7 @@ class PeerClient:
     def links(self, url: str) -> Links:
         """Connections to the peer at `url`, to hold and to use one at a time."""
         address = Address(url)
-        attending = self.attending(url, self._patience)
+        attending = self.attending(url, STALL)
         return Links(lambda: Link(address, self._dialling, attending), self._clock)
 
     async def _exchange(

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from oose.background import in_background
-from oose.errors import OoseError, Unavailable
+from oose.errors import DiskFull, OoseError, TooLarge, Unavailable
 from oose.log import part
 from oose.peers.answers import Unreachable
 from oose.peers.links import Link, Links
@@ -78,7 +78,7 @@ class RemoteReception:
         """Have it made visible; see `Reception.commit`."""
         path = f"/content/commit/{self._id}/{content_hash}.{ext}"
         if self._body is not None:
-            if chunks:
+            if any(chunks):
                 await self.write(chunks)
             await self.seal()
             chunks = ()
@@ -89,7 +89,7 @@ class RemoteReception:
             answer = await link.ask_within_patience("PUT", path, chunks)
         except OoseError as error:
             self._judge(error)
-            raise
+            raise as_told(error, link.peer) from None
         self._judge(None)
         place = answer.get("relativePath")
         if not isinstance(place, str):
@@ -125,7 +125,7 @@ class RemoteReception:
             if not body.is_over:
                 self._error = Unavailable(f"{link.peer} answered before it had everything")
         except OoseError as error:
-            self._error = error
+            self._error = as_told(error, link.peer)
         except Exception:
             _log.failure("Sending to {peer} failed", Failure(), peer=link.peer)
             self._error = Unavailable(f"The file could not be sent to {link.peer}")
@@ -141,3 +141,10 @@ class RemoteReception:
             link.close()
         else:
             self._links.give(link)
+
+
+def as_told(error: OoseError, peer: str) -> OoseError:
+    """A store's refusal as a client may hear it: what it says of the prism is not the client's."""
+    if isinstance(error, DiskFull | TooLarge | Unavailable):
+        return error
+    return Unavailable(f"{peer} did not take the file: {error.message}")

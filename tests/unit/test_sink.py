@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.task import Clock
 
 from oose.errors import DiskFull, Unavailable
 from oose.pool import Inline
@@ -24,6 +25,7 @@ class Pile:
         self.calls: list[str] = []
         self.door: Deferred[None] | None = None
         self.fault: Exception | None = None
+        self.withdrawing: Deferred[None] | None = None
 
     async def write(self, chunks: Sequence[bytes]) -> None:
         if self.door is not None:
@@ -46,12 +48,14 @@ class Pile:
         self.calls.append("confirm")
 
     async def withdraw(self) -> None:
+        if self.withdrawing is not None:
+            await self.withdrawing
         self.calls.append("withdraw")
 
 
-def sink_of(*piles: Pile) -> Sink:
+def sink_of(*piles: Pile, now: Callable[[], float] = lambda: 0.0) -> Sink:
     copies = [Copy(f"p1:s{number}", pile) for number, pile in enumerate(piles)]
-    return Sink(copies, ("sha1", "sha256"), Inline())
+    return Sink(copies, ("sha1", "sha256"), Inline(), now)
 
 
 def held(sink: Sink) -> list[str]:
@@ -90,6 +94,32 @@ def test_much_is_written_while_it_arrives_and_the_rest_at_the_end() -> None:
     assert len(pile.data) == BATCH + 1
 
 
+def test_a_source_that_is_slow_is_written_from_time_to_time_once_it_was_begun() -> None:
+    clock, pile = Clock(), Pile()
+    sink = sink_of(pile, now=clock.seconds)
+    sink.feed(b"x" * (BATCH - 1))
+    clock.advance(100)
+    sink.feed(b"x")
+    assert len(pile.data) == BATCH
+    clock.advance(9)
+    sink.feed(b"y")
+    assert len(pile.data) == BATCH
+    clock.advance(1)
+    sink.feed(b"y")
+    assert len(pile.data) == BATCH + 2
+    sink.feed(b"y")
+    assert len(pile.data) == BATCH + 2
+
+
+def test_only_a_file_that_was_not_begun_to_be_written_is_whole() -> None:
+    small, large = sink_of(Pile()), sink_of(Pile())
+    small.feed(b"x")
+    large.feed(b"x" * BATCH)
+    assert at_once(small.finish()).size == 1
+    assert at_once(large.finish()).size == BATCH
+    assert (small.is_whole, large.is_whole) == (True, False)
+
+
 def test_a_source_that_is_too_fast_is_held_back_until_little_waits() -> None:
     pile = Pile()
     pile.door = Deferred()
@@ -113,6 +143,7 @@ def test_a_store_that_fails_drops_out_and_the_others_go_on() -> None:
         sink.feed(b"x" * BATCH)
     assert "p1:s1 dropped out" in said[0]
     assert [copy.place for copy in sink.copies] == ["p1:s0"]
+    assert sink.dropped == {"p1:s1": bad.fault}
     assert bad.calls == ["withdraw"]
     assert at_once(sink.finish()).size == BATCH
 
@@ -164,6 +195,24 @@ def test_what_is_abandoned_is_withdrawn_and_written_no_further() -> None:
     assert pile.data == b"x" * BATCH
 
 
+def test_every_copy_is_withdrawn_although_one_cannot_be() -> None:
+    bad, good = Pile(), Pile()
+    bad.withdrawing = fail(Unavailable("dead"))
+    sink = sink_of(bad, good)
+    with pytest.raises(Unavailable):
+        at_once(sink.abandon())
+    assert good.calls == ["withdraw"]
+
+
+def test_every_copy_is_withdrawn_although_nobody_waits_for_it() -> None:
+    slow, other = Pile(), Pile()
+    slow.withdrawing = Deferred()
+    abandoning = Deferred.fromCoroutine(sink_of(slow, other).abandon())
+    abandoning.addErrback(lambda failure: failure.trap(CancelledError))
+    abandoning.cancel()
+    assert (slow.calls, other.calls) == ([], ["withdraw"])
+
+
 def test_a_long_end_is_hashed_in_a_thread() -> None:
     used: list[str] = []
 
@@ -172,7 +221,7 @@ def test_a_long_end_is_hashed_in_a_thread() -> None:
             used.append(call.__name__)
             return call(*args, **kwargs)
 
-    sink = Sink([], ("sha1",), Counted())
+    sink = Sink([], ("sha1",), Counted(), lambda: 0.0)
     sink.feed(b"x" * 20_000)
     at_once(sink.finish())
     assert used == ["_hash"]
