@@ -15,6 +15,7 @@ from multipart import (
 from oose.address import shown
 from oose.background import in_background
 from oose.errors import BadInput, OoseError, TooLarge, WrongType
+from oose.together import together
 
 FIELDS_LIMIT = 100
 FIELD_LIMIT = 64 * 1024
@@ -113,8 +114,7 @@ class Form:
 
     async def abandon(self) -> None:
         """See `Body.abandon`."""
-        for part in self.files:
-            await part.taker.abandon()
+        await together(part.taker.abandon() for part in self.files)
 
     def _is_complete(self) -> bool:
         try:

@@ -69,6 +69,7 @@ class IntakeRequest(Request):
     _whole = False  # the body has arrived to its end
     _admitted = False
     _refused = False
+    _over = False  # answered or given up: what it holds is being given back
 
     def __init__(self, channel: IntakeChannel, *args: Any, **kwargs: Any) -> None:
         super().__init__(channel, *args, **kwargs)
@@ -114,8 +115,7 @@ class IntakeRequest(Request):
     def connectionLost(self, reason: Failure) -> None:
         """The client has left: stop receiving. What arrived whole is finished all the same."""
         super().connectionLost(reason)
-        if self._serving is not None:
-            self._serving.cancel()
+        self._give_up()
 
     # What handlers use.
 
@@ -137,8 +137,7 @@ class IntakeRequest(Request):
     def fail(self, error: OoseError) -> None:
         """Answer `error` now and give up what is under way."""
         self.reply(error_answer(error))
-        if self._serving is not None:
-            self._serving.cancel()
+        self._give_up()
 
     def reply(self, answer: Answer) -> None:
         """Send a whole answer; when the body has not ended, refuse the rest of it.
@@ -197,10 +196,24 @@ class IntakeRequest(Request):
             message = f"Something went wrong here; the log has it under request {self.id}"
             self.reply(error_answer(OoseError(message)))
         finally:
-            if self.body is not None:
-                await self.body.abandon()
+            self._over = True
+            await self._abandon()
             self.room.count(endpoint, self.code)
             _log.debug("{endpoint}: {code}", endpoint=endpoint, code=self.code)
+
+    def _give_up(self) -> None:
+        """Cancel what is under way, but never what gives back what it holds."""
+        if self._serving is not None and not self._over:
+            self._over = True
+            self._serving.cancel()
+
+    async def _abandon(self) -> None:
+        if self.body is None:
+            return
+        try:
+            await self.body.abandon()
+        except Exception:
+            _log.failure("What was received could not be withdrawn", Failure())
 
     async def _run(self, match: Match, length: int | None, *, expects: bool) -> Result:
         route = match.route

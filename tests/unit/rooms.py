@@ -24,6 +24,7 @@ class Taker:
         self.abandoned = 0
         self.raises: OoseError | None = None
         self.finished: Deferred[None] | None = None
+        self.abandoning: Deferred[None] | None = None
 
     def feed(self, data: bytes) -> None:
         if self.raises is not None:
@@ -35,6 +36,8 @@ class Taker:
             await self.finished
 
     async def abandon(self) -> None:
+        if self.abandoning is not None:
+            await self.abandoning
         self.abandoned += 1
 
 

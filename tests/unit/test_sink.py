@@ -208,7 +208,7 @@ def test_every_copy_is_withdrawn_although_nobody_waits_for_it() -> None:
     slow, other = Pile(), Pile()
     slow.withdrawing = Deferred()
     abandoning = Deferred.fromCoroutine(sink_of(slow, other).abandon())
-    abandoning.addErrback(lambda failure: failure.trap(CancelledError))
+    _ = abandoning.addErrback(lambda failure: failure.trap(CancelledError))
     abandoning.cancel()
     assert (slow.calls, other.calls) == ([], ["withdraw"])
 

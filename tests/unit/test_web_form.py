@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from oose.errors import BadInput, OoseError, TooLarge, WrongType
+from oose.errors import BadInput, OoseError, TooLarge, Unavailable, WrongType
 from oose.web import form as form_module
 from oose.web.form import FilePart, FileSink, Form, Source, base_name, boundary_of
 
@@ -21,6 +21,7 @@ class Pile:
         self.data = b""
         self.sealing: Deferred[None] | None = None
         self.abandoned = False
+        self.fault: Exception | None = None
 
     def feed(self, chunk: bytes) -> None:
         self.data += chunk
@@ -30,6 +31,8 @@ class Pile:
             await self.sealing
 
     async def abandon(self) -> None:
+        if self.fault is not None:
+            raise self.fault
         self.abandoned = True
 
 
@@ -192,6 +195,17 @@ async def test_every_file_is_abandoned_in_the_end() -> None:
     form.feed(part("f", b"1", "a") + part("g", b"2", "b") + END)
     await form.abandon()
     assert [p.taker.abandoned for p in form.files] == [True, True]
+
+
+@pytest_twisted.ensureDeferred
+async def test_every_file_is_abandoned_although_one_cannot_be() -> None:
+    form = make()
+    form.feed(part("f", b"1", "a") + part("g", b"2", "b") + END)
+    first, second = (file.taker for file in form.files)
+    first.fault = Unavailable("dead")
+    with pytest.raises(Unavailable):
+        await form.abandon()
+    assert second.abandoned
 
 
 def test_a_client_is_held_back_while_many_files_are_being_written() -> None:

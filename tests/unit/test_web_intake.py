@@ -8,6 +8,7 @@ from oose.errors import DiskFull, TooLarge
 from oose.web.answers import Answer
 from oose.web.channel import LINGER_BYTES, LINGER_SECONDS
 from oose.web.intake import NoBody
+from tests.unit.logged import logged
 from tests.unit.rooms import PlayRoom
 from tests.unit.wire import MemoryTransport, Wire, json_request, request
 
@@ -205,6 +206,35 @@ def test_a_taker_may_refuse_in_the_middle(wire: Wire, room: PlayRoom) -> None:
     room.taker.raises = None
     wire.channel.requests[0].handleContentChunk(b"more")
     assert len(room.taker.data) == 50
+
+
+def test_a_refused_client_that_leaves_at_once_leaves_nothing(wire: Wire, room: PlayRoom) -> None:
+    wire.send(request("PUT", "/put/a", b"x" * 100, GOOD)[:-50])
+    room.taker.raises = TooLarge("too much")
+    room.taker.abandoning = Deferred()
+    wire.send(b"x" * 25)
+    wire.leave()
+    room.taker.abandoning.callback(None)
+    assert room.taker.abandoned == 1
+    assert room.counts == {("put", 413): 1}
+
+
+def test_a_client_that_leaves_while_its_request_ends_is_counted(wire: Wire, room: PlayRoom) -> None:
+    room.taker.abandoning = Deferred()
+    wire.send(request("PUT", "/put/a", b"x", GOOD))
+    wire.leave()
+    room.taker.abandoning.callback(None)
+    assert room.taker.abandoned == 1
+    assert room.counts == {("put", 200): 1}
+
+
+def test_what_cannot_be_withdrawn_is_in_the_log(wire: Wire, room: PlayRoom) -> None:
+    room.taker.abandoning = Deferred()
+    wire.send(request("PUT", "/put/a", b"x", GOOD))
+    with logged("critical") as said:
+        room.taker.abandoning.errback(DiskFull("dead"))
+    assert "could not be withdrawn" in said[0]
+    assert room.counts == {("put", 200): 1}
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_nothing(wire: Wire, room: PlayRoom) -> None:
