@@ -4,38 +4,39 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from twisted.web.iweb import IPolicyForHTTPS
 
 from oose import __version__
 from oose.attempts import LoginAttempts
 from oose.credentials import Credentials
+from oose.databases import Cluster, Databases, OneMachine
 from oose.deliver.delivery import Deliveries
 from oose.disk import Disk
 from oose.downloads import Downloads
-from oose.embedded import (
-    EmbeddedAccounts,
-    EmbeddedDatabase,
-    EmbeddedDocuments,
-    EmbeddedPurchases,
-    EmbeddedSessions,
-)
-from oose.embedded.database import FILE_NAME
+from oose.errors import Unavailable
 from oose.existence import Existence
 from oose.holdings import Holdings
 from oose.imports import Imports
-from oose.logins import Logins
-from oose.passwords import Passwords
+from oose.keepers import Keepers
+from oose.logins import BELIEVED, Logins
+from oose.membership import Membership
+from oose.peer import Peer
 from oose.peers import PeerClient
-from oose.pool import Threads
+from oose.peers.remote import ClusterKeepers
+from oose.peers.sending import ClusterSender
+from oose.pools import Pools
 from oose.prism import Prism, PrismParts
 from oose.prism_caches import PrismCaches
 from oose.purchasing import PurchaseDesk
+from oose.reachability import Reachability
 from oose.readers import Readers
 from oose.registry import Registry
+from oose.relay import Relay
 from oose.retrieve import Limits, Retriever
 from oose.settings import PrismSettings, Settings, StoreSettings
 from oose.stats import Stats
 from oose.store import Store, StoreParts
+from oose.surplus import Surplus
 from oose.uploads import Uploads
 from oose.viewing import Viewing
 from oose.volume import Volume
@@ -43,62 +44,81 @@ from oose.web.client import ClientAddress
 from oose.web.gate import Gate
 from oose.web.room import Lobby
 
-DISK_THREADS = 4  # one slow read must not hold up the others; more only crowd the reactor out
 chance = random.Random().random  # noqa: S311 # nobody gains by guessing it
 
 
-@frozen
-class Pools:
-    """All threads of the process. Every disk has its own beside these."""
-
-    hashing: Threads
-    writer: Threads
-    readers: Threads
-    passwords: Threads
-    disks: Mapping[str, Threads]
-
-    @classmethod
-    def make(cls, settings: Settings, reactor: Any) -> "Pools":
-        """Not started yet."""
-        names = [store.name for store in settings.stores]
-        return cls(
-            hashing=Threads("hash", 2, reactor),
-            writer=Threads("database-writer", 1, reactor),
-            readers=Threads("database-reader", 2, reactor),
-            passwords=Threads("password", 2, reactor),
-            disks={name: Threads(f"disk-{name}", DISK_THREADS, reactor) for name in names},
-        )
-
-    def all(self) -> Sequence[Threads]:
-        """Every pool."""
-        return (self.hashing, self.writer, self.readers, self.passwords, *self.disks.values())
-
-
 class Assembly:
-    """The parts of one process. `secrets` are the credentials made for `prism` and `store`."""
+    """The parts of one process. `secrets` are the credentials made for `prism` and `store`.
+
+    `policy` judges the certificates of peers and databases.
+    """
 
     def __init__(
         self,
         settings: Settings,
         secrets: Mapping[str, Credentials],
-        peers: PeerClient,
+        policy: IPolicyForHTTPS,
         reactor: Any,
     ) -> None:
         self.settings = settings
         self.pools = Pools.make(settings, reactor)
         self._reactor = reactor
         self._secrets = secrets
-        self._peers = peers
+        self._policy = policy
+        self._peers = PeerClient(reactor, policy, self._peer_credentials())
         self._loads: dict[str, Callable[[], int]] = {}
-        self._open_databases()
-        self.existence = Existence(
-            self.inventory, self.registry, reactor, settings.prism.exists_cache_life
+        self._attempts = LoginAttempts()
+        self.databases = self._make_databases()
+        self.registry = Registry(self.databases.peer)
+        heartbeat = settings.heartbeat
+        self.reachability = Reachability(
+            self._ping,
+            self.registry,
+            reactor,
+            own=[peer_id.partition(":")[2] for peer_id in self.own],
+            timeout=heartbeat.ping_response_timeout,
+            concurrency=heartbeat.concurrency,
         )
+        self.existence = Existence(
+            self.databases.inventory,
+            self.registry,
+            reactor,
+            settings.prism.exists_cache_life,
+            serves=lambda place: not self.reachability.avoids(place),
+            used=self.reachability.used,
+        )
+        self._make_desks()
         self.holdings = [self._make_holdings(each) for each in settings.stores]
+        self.keepers = ClusterKeepers(
+            {each.place: each for each in self.holdings},
+            self.registry,
+            self._peers,
+            self.reachability,
+            min_free=lambda peer: peer.min_free,
+        )
         self.stores = [
             self._make_store(*each) for each in zip(settings.stores, self.holdings, strict=True)
         ]
         self.prism = self._make_prism(settings.prism) if settings.prism.enabled else None
+        self.membership = Membership(
+            self.own,
+            self.holdings,
+            self.databases,
+            self.registry,
+            self.existence,
+            self.reachability,
+            settings,
+            clock=reactor,
+            now=self.now,
+            chance=chance,
+        )
+
+    @property
+    def own(self) -> Sequence[str]:
+        """The ids of the peers that this process is."""
+        prism = self.settings.prism
+        stores = [f"store:{each.prism}:{each.name}" for each in self.settings.stores]
+        return [f"prism:{prism.name}", *stores] if prism.enabled else stores
 
     def now(self) -> int:
         """The time in ms since 1970."""
@@ -110,39 +130,72 @@ class Assembly:
             return Credentials(room.username, room.password)
         return self._secrets[kind]
 
-    def _open_databases(self) -> None:
+    def _peer_credentials(self) -> Credentials:
+        """What we show to stores: in a cluster all peers have the same."""
+        if self.settings.stores:
+            return self.credentials("store", self.settings.stores[0])
+        return self.credentials("prism", self.settings.prism)
+
+    def _make_databases(self) -> Databases:
         settings, pools = self.settings, self.pools
-        self.database = EmbeddedDatabase(
-            settings.root / FILE_NAME, writer=pools.writer, readers=pools.readers
+        if settings.couchdb is None or settings.redis is None:
+            return OneMachine(settings, pools.writer, pools.readers, pools.passwords)
+        afterlife = int(settings.purchase.afterlife * 1000)
+        return Cluster(settings.couchdb, settings.redis, afterlife, self._policy, self._reactor)
+
+    def _make_desks(self) -> None:
+        settings, databases = self.settings, self.databases
+        remembered = int(settings.prism.purchase_cache_life * 1000)
+        self.desk = PurchaseDesk(databases.purchases, remembered, endings=databases.endings)
+        self.logins = Logins(
+            databases.accounts,
+            databases.sessions,
+            self._attempts,
+            int(settings.session.life * 1000),
+            endings=databases.endings,
+            cache_life=remembered if settings.is_cluster else BELIEVED,
         )
-        self.accounts = EmbeddedAccounts(self.database, Passwords(pools.passwords))
-        self.sessions = EmbeddedSessions(self.database)
-        self.inventory = EmbeddedDocuments(self.database, "inventory")
-        self.registry = Registry(EmbeddedDocuments(self.database, "peer"))
-        self.desk = PurchaseDesk(
-            EmbeddedPurchases(self.database), int(settings.prism.purchase_cache_life * 1000)
-        )
-        life = int(settings.session.life * 1000)
-        self.logins = Logins(self.accounts, self.sessions, LoginAttempts(), life)
+
+    async def _ping(self, peer: Peer) -> None:
+        if not await self._peers.ping(peer.url):
+            raise Unavailable(f"{peer.place} does not answer")
 
     def _make_lobby(self, kind: str, room: PrismSettings | StoreSettings) -> Lobby:
         clients = ClientAddress(room.trusted_proxies)
         gate = Gate(self.credentials(kind, room), self.logins, clients, self._reactor)
         stats = Stats(self._reactor.seconds(), __version__)
+        if self.settings.is_cluster:
+            stats.sources["databases"] = self.databases.describe
         return Lobby(kind, gate, clients, stats, self._reactor)
 
     def _make_uploads(
-        self, holdings: Sequence[Holdings], wanted: int, only: str | None = None
+        self, keepers: Keepers | Mapping[str, Holdings], wanted: int, only: str | None = None
     ) -> Uploads:
+        is_shared = self.settings.is_cluster and only is None
         return Uploads(
-            {each.place: each for each in holdings},
-            self.inventory,
+            keepers,
+            self.databases.inventory,
             self.existence,
             wanted=wanted,
             hashing=self.pools.hashing,
             clock=self._reactor,
             chance=chance,
             only=only,
+            accept_fewer=self.settings.clones.accept_fewer or only is not None,
+            sender=ClusterSender(self.registry, self._peers, self.reachability),
+            surplus=self._surplus(wanted) if is_shared else None,
+        )
+
+    def _surplus(self, wanted: int) -> Surplus:
+        return Surplus(
+            keepers=self.keepers,
+            registry=self.registry,
+            inventory=self.databases.inventory,
+            content=self.databases.content,
+            existence=self.existence,
+            clock=self._reactor,
+            wanted=wanted,
+            who=self.settings.prism.name,
         )
 
     def _make_deliveries(self, room: PrismSettings | StoreSettings, stats: Stats) -> Deliveries:
@@ -157,7 +210,7 @@ class Assembly:
         return Holdings(
             f"{settings.prism}:{settings.name}",
             Volume(disk, self.pools.disks[settings.name]),
-            self.inventory,
+            self.databases.inventory,
             self.existence,
             self.registry,
             self.now,
@@ -172,7 +225,7 @@ class Assembly:
             StoreParts(
                 lobby=lobby,
                 holdings=holdings,
-                uploads=self._make_uploads([holdings], 1, only=holdings.place),
+                uploads=self._make_uploads({holdings.place: holdings}, 1, only=holdings.place),
                 desk=self.desk,
                 deliveries=deliveries,
                 registry=self.registry,
@@ -187,8 +240,12 @@ class Assembly:
 
     def _make_prism(self, settings: PrismSettings) -> Prism:
         lobby = self._make_lobby("prism", settings)
-        uploads = self._make_uploads(self.holdings, self.settings.clones.minimum)
-        readers = Readers(self._loads, chance)
+        local = {each.place: each for each in self.holdings}
+        keepers = self.keepers if self.settings.is_cluster else local
+        uploads = self._make_uploads(keepers, self.settings.clones.minimum)
+        readers = Readers(
+            self._loads, chance, watcher=self.reachability, seconds=self._reactor.seconds
+        )
         viewing = Viewing(
             self.desk,
             self.existence,
@@ -212,7 +269,7 @@ class Assembly:
                 max_redirects=limits.max_redirects,
             ),
         )
-        sources = {each.place: each for each in self.holdings}
+        relay = Relay(self._reactor, self.registry, self._policy, self._peer_credentials())
         return Prism(
             PrismParts(
                 lobby=lobby,
@@ -221,7 +278,7 @@ class Assembly:
                 existence=self.existence,
                 desk=self.desk,
                 viewing=viewing,
-                downloads=Downloads(sources, self.existence, readers, deliveries),
+                downloads=Downloads(local, self.existence, readers, deliveries, relay),
                 imports=Imports(retriever, uploads),
                 caches=PrismCaches(lobby.stats, viewing, self.existence, self.desk),
                 max_upload=settings.max_upload,

@@ -2,27 +2,27 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from oose import __version__
 from oose.assembly import Assembly
-from oose.errors import OoseError
+from oose.errors import OoseError, Unavailable
 from oose.first_start import make_first_user
-from oose.heartbeat import Heartbeat
 from oose.holdings import Holdings
 from oose.log import part
 from oose.loop import Loop
-from oose.registry import Peer
+from oose.peer import Peer
 from oose.settings import PrismSettings, Settings, StoreSettings
 from oose.together import together
 from oose.web.intake import Room
@@ -32,6 +32,8 @@ DRAIN = 30.0  # seconds that what is under way may take after SIGTERM
 OPEN = 0o022  # umask: nginx and people may read content; what is secret has a mode of its own
 UPKEEP = 300.0  # seconds between two rounds of forgetting what has expired
 BACKLOG = 512
+WAIT = 2.0  # seconds between two attempts to reach databases that are away
+SAY_AGAIN = 15  # attempts after which the same is said again
 _log = part("start")
 
 
@@ -69,10 +71,8 @@ class Engine(Service):
         self._sites: list[RoomSite] = []
         self._ports: list[IListeningPort] = []
         self.starting: Deferred[None] | None = None
-        heartbeat = Heartbeat(assembly.holdings, assembly.registry, reactor)
-        self._loops = (
-            Loop("The heartbeat", heartbeat.beat, self._settings.heartbeat.frequency, reactor),
-            Loop("Forgetting what has expired", self._forget_expired, UPKEEP, reactor),
+        self._forgetting = Loop(
+            "Forgetting what has expired", self._forget_expired, UPKEEP, reactor
         )
 
     # Start.
@@ -94,6 +94,8 @@ class Engine(Service):
         self.starting = Deferred.fromCoroutine(self._come_up()).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) and not self.running:
+            return  # stopped while it was waiting
         if failure.check(OoseError, CannotStart):
             _log.error("Cannot start: {why}", why=failure.getErrorMessage())
         else:
@@ -102,23 +104,44 @@ class Engine(Service):
 
     async def _come_up(self) -> None:
         assembly = self._assembly
-        await assembly.database.open()
-        await assembly.registry.load()
-        await self._register()
-        lines = await make_first_user(
-            assembly.accounts,
-            self._settings.root,
-            self.url,
-            self._certificate,
-            assembly.credentials("prism", self._settings.prism),
-            assembly.now(),
-        )
+        await self._be_ready()
+        lines: Sequence[str] = ()
+        if assembly.databases.own_accounts is not None:
+            lines = await make_first_user(
+                assembly.databases.own_accounts,
+                self._settings.root,
+                self.url,
+                self._certificate,
+                assembly.credentials("prism", self._settings.prism),
+                assembly.now(),
+            )
         self._listen()
-        for loop in self._loops:
-            loop.start()
+        assembly.membership.join()
+        self._forgetting.start()
         for line in lines:
             _log.info("{line}", line=line)
         _log.info("OOSE {version} is ready", version=__version__)
+
+    async def _be_ready(self) -> None:
+        """Open the databases and say there that we are here; a cluster's are waited for."""
+        assembly = self._assembly
+        said, tries = "", 0
+        while True:
+            try:
+                await assembly.databases.open()
+                await assembly.registry.load()
+                await self._register()
+                await assembly.membership.come_back()
+            except Unavailable as error:
+                if not self._settings.is_cluster:
+                    raise
+                if error.message != said or tries % SAY_AGAIN == 0:
+                    said = error.message
+                    _log.warn("Waiting for the databases: {why}", why=said)
+                tries += 1
+                await deferLater(self._reactor, WAIT)
+            else:
+                return
 
     @property
     def url(self) -> str:
@@ -167,6 +190,7 @@ class Engine(Service):
             available=volume.usable,
             capacity=volume.space.capacity,
             free=volume.space.free,
+            min_free=volume.disk.min_free,
             identity=volume.identity,
         )
 
@@ -192,7 +216,7 @@ class Engine(Service):
         now = self._assembly.now()
         afterlife = int(self._settings.purchase.afterlife * 1000)
         await self._assembly.desk.prune(now - afterlife)
-        await self._assembly.sessions.prune(now)
+        await self._assembly.databases.sessions.prune(now)
 
     # Stop.
 
@@ -202,23 +226,37 @@ class Engine(Service):
         return Deferred.fromCoroutine(self._go_down())
 
     async def _go_down(self) -> None:
+        assembly = self._assembly
         if self.starting is not None:
             self.starting.cancel()
+        await assembly.membership.leave()
+        await self._forgetting.stop()
+        if self._settings.is_cluster:
+            await self._say_that_we_go()  # first, so that nobody is sent here any more
         for port in self._ports:
             await maybeDeferred(port.stopListening)
         cut = await together(site.drain(DRAIN) for site in self._sites)
         if sum(cut):
             _log.warn("{n} connections were cut after {s:g} s", n=sum(cut), s=DRAIN)
-        for loop in self._loops:
-            await loop.stop()
-        for peer in self._assembly.registry.peers():
-            if peer.machine == self._settings.machine:
-                await self._assembly.registry.update(evolve(peer, available=False))
-        await together(each.volume.settled() for each in self._assembly.holdings)
-        await self._assembly.database.close()
-        for pool in self._assembly.pools.all():
+        if not self._settings.is_cluster:
+            await self._say_that_we_go()
+        for store in assembly.stores:
+            store.arrivals.stop()
+        assembly.keepers.close()
+        await together(each.volume.settled() for each in assembly.holdings)
+        await assembly.databases.close()
+        for pool in assembly.pools.all():
             pool.stop()
         _log.info("Stopped")
+
+    async def _say_that_we_go(self) -> None:
+        """None of our peers is available from now on."""
+        registry = self._assembly.registry
+        known = [peer for each in self._assembly.own if (peer := registry.peer(each)) is not None]
+        try:
+            await registry.renew([evolve(peer, available=False) for peer in known])
+        except OoseError as error:
+            _log.warn("That we stop could not be written down: {why}", why=error.message)
 
 
 def is_every_address(host: str) -> bool:

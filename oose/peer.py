@@ -12,8 +12,9 @@ Kind = Literal["prism", "store"]
 
 @frozen
 class Peer:
-    """A prism or a store as registered. `capacity` and `free` are bytes, `created` ms since 1970.
+    """A prism or a store as registered. Its room is in bytes, `created` in ms since 1970.
 
+    A store takes nothing that would leave less than `min_free`.
     `active` is the administrator's word, `available` the cluster's; a peer counts only with both.
     `voted` says that it was voted down, not stopped or without its disk: those who watch it may
     bring it back. `renewed` (ms) changes while it lives and reaches the database.
@@ -35,6 +36,7 @@ class Peer:
     active: bool = True
     capacity: int = 0
     free: int = 0
+    min_free: int = 0
     identity: str | None = None
     voted: bool = False
     renewed: int = 0
@@ -90,6 +92,7 @@ class Peer:
                 "prism": self.prism,
                 "capacity": self.capacity,
                 "free": self.free,
+                "minFree": self.min_free,
                 "identity": self.identity,
             }
         return body
@@ -115,6 +118,7 @@ class Peer:
             active=body["active"],
             capacity=body.get("capacity", 0),
             free=body.get("free", 0),
+            min_free=body.get("minFree", 0),
             identity=body.get("identity"),
             voted=body.get("voted", False),
             renewed=body.get("renewedAt", 0),

@@ -19,7 +19,6 @@ from oose import log
 from oose.assembly import Assembly
 from oose.engine import CannotStart, Engine
 from oose.first_start import make_root
-from oose.peers import PeerClient
 from oose.secrets_file import UnreadableSecrets, load_or_make
 from oose.settings import BadSettings, PrismSettings, Settings, StoreSettings, Tls, read, warnings
 from oose.tls import UnusableCertificate, client_policy, load, self_signed
@@ -92,9 +91,9 @@ def put_together(settings: Settings, fail: Callable[[], None]) -> OoseService:
     certificate = own_certificate(settings)
     ssl = settings.ssl or Tls()
     verify = Path(ssl.verify) if isinstance(ssl.verify, str) else ssl.verify
-    peers = PeerClient(reactor, client_policy(verify, own=certificate), secrets["store"])
     tls = None if ssl.pem is None else load(certificate or Path(ssl.pem))
-    assembly = Assembly(settings, secrets, peers, reactor)
+    policy = client_policy(verify, own=certificate)
+    assembly = Assembly(settings, secrets, policy, reactor)
     return OoseService(assembly, tls, certificate, reactor, fail)
 
 

@@ -96,6 +96,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start all, each when what it needs is there."""
+        self._secret("password")  # which every peer's configuration reads
         hosts = [self.ports.of(name)[0] for name in self.peers]
         self_signed(self.certificate, hosts, datetime.now(UTC))
         for server in (self.redis, self.couchdb):

@@ -182,12 +182,17 @@ def _as_json(write: Write) -> Mapping[str, Any]:
 
 
 def _outcomes(answer: Answer, writes: Sequence[Write]) -> tuple[Outcomes, deque[tuple[Write, str]]]:
-    """What each row says, and those writes that are accepted but not made for certain."""
+    """What each row says, and those writes that are accepted but not made for certain.
+
+    Rows are told by their ids: they need not come in the order of the writes.
+    """
     outcomes: Outcomes = {}
     doubtful: deque[tuple[Write, str]] = deque()
-    for write, row in zip(writes, answer.value, strict=True):
-        if row["id"] != write.id:
-            raise ValueError("another document's row")
+    rows = {row["id"]: row for row in answer.value}
+    if len(answer.value) != len(writes):
+        raise ValueError("not a row for each write")
+    for write in writes:
+        row = rows[write.id]
         if row.get("error") == "conflict":
             outcomes[write.id] = Stale(write.id)
         elif "error" in row:

@@ -83,7 +83,7 @@ async def test_a_port_in_use_ends_the_start_before_anything_listens(tmp_path: Pa
 async def test_a_database_of_a_newer_version_ends_the_start(tmp_path: Path) -> None:
     settings = one_machine(tmp_path)
     async with running(settings) as machine:
-        writer = machine.service._assembly.database._writer
+        writer = machine.service._assembly.databases.database._writer
         assert writer is not None
         writer.execute("PRAGMA user_version = 99")
     async with running(settings) as machine:
@@ -241,7 +241,7 @@ async def test_what_has_expired_is_forgotten(machine: Machine) -> None:
     )
     (_, loop) = machine.service._loops
     await loop._work()
-    reader = machine.service._assembly.database._reader
+    reader = machine.service._assembly.databases.database._reader
     assert reader is not None
     assert reader.execute("SELECT token FROM purchases").fetchall() == [(kept,)]
 

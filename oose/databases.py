@@ -1,0 +1,125 @@
+"""What a process keeps things in: the embedded database of one machine, or those of a cluster."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from twisted.web.iweb import IPolicyForHTTPS
+
+from oose.accounts import Accounts, ManagedAccounts
+from oose.couchdb import CouchAccounts, CouchClient, CouchDocuments, ensure_databases
+from oose.embedded import (
+    EmbeddedAccounts,
+    EmbeddedDatabase,
+    EmbeddedDocuments,
+    EmbeddedPurchases,
+    EmbeddedSessions,
+)
+from oose.embedded.database import FILE_NAME
+from oose.metadata.documents import Documents
+from oose.passwords import Passwords
+from oose.pool import Pool
+from oose.purchases import Endings, OneProcess, Purchases, Sessions
+from oose.redis import EndedChannel, RedisConnection, RedisPurchases, RedisSessions
+from oose.settings import Settings
+from oose.settings.model import CouchSettings, RedisSettings
+
+
+class Databases(Protocol):
+    """All that is kept beside the content itself.
+
+    `own_accounts` are those that oose keeps itself; None where somebody else does.
+    """
+
+    peer: Documents
+    inventory: Documents
+    content: Documents
+    heartbeat: Documents
+    accounts: Accounts
+    own_accounts: ManagedAccounts | None
+    sessions: Sessions
+    purchases: Purchases
+    endings: Endings
+
+    async def open(self) -> None:
+        """Be ready for questions; `Unavailable`, and then it may be called again."""
+        ...
+
+    async def close(self) -> None:
+        """Let go, when what was asked for before is done."""
+        ...
+
+    def describe(self) -> Mapping[str, int]:
+        """For `/stats`: questions asked since the start, by database."""
+        ...
+
+
+class OneMachine:
+    """The embedded database below `root`."""
+
+    def __init__(self, settings: Settings, writer: Pool, readers: Pool, passwords: Pool) -> None:
+        self.database = EmbeddedDatabase(settings.root / FILE_NAME, writer=writer, readers=readers)
+        self.peer: Documents = EmbeddedDocuments(self.database, "peer")
+        self.inventory: Documents = EmbeddedDocuments(self.database, "inventory")
+        self.content: Documents = EmbeddedDocuments(self.database, "content")
+        self.heartbeat: Documents = EmbeddedDocuments(self.database, "heartbeat")
+        self.own_accounts: ManagedAccounts | None = EmbeddedAccounts(
+            self.database, Passwords(passwords)
+        )
+        self.accounts: Accounts = self.own_accounts
+        self.sessions: Sessions = EmbeddedSessions(self.database)
+        self.purchases: Purchases = EmbeddedPurchases(self.database)
+        self.endings: Endings = OneProcess()
+
+    async def open(self) -> None:
+        """See `Databases.open`."""
+        await self.database.open()
+
+    async def close(self) -> None:
+        """See `Databases.close`."""
+        await self.database.close()
+
+    def describe(self) -> Mapping[str, int]:
+        """See `Databases.describe`."""
+        return {}
+
+
+class Cluster:
+    """CouchDB and Redis; `policy` judges their certificates, `afterlife` (ms) is of purchases."""
+
+    def __init__(
+        self,
+        couchdb: CouchSettings,
+        redis: RedisSettings,
+        afterlife: int,
+        policy: IPolicyForHTTPS,
+        reactor: Any,
+    ) -> None:
+        self._couch = CouchClient(reactor, policy, couchdb)
+        self._redis = RedisConnection(reactor, redis, policy, reactor)
+        self._channel = EndedChannel(self._redis, redis.prefix, reactor)
+        self.peer: Documents = CouchDocuments(self._couch, "peer")
+        self.inventory: Documents = CouchDocuments(self._couch, "inventory")
+        self.content: Documents = CouchDocuments(self._couch, "content")
+        self.heartbeat: Documents = CouchDocuments(self._couch, "heartbeat")
+        self.own_accounts: ManagedAccounts | None = None
+        self.accounts: Accounts = CouchAccounts(self._couch, reactor, service=couchdb.username)
+        self.sessions: Sessions = RedisSessions(self._redis, redis.prefix)
+        self.purchases: Purchases = RedisPurchases(self._redis, redis.prefix, afterlife)
+        self.endings: Endings = self._channel
+        self._is_open = False
+
+    async def open(self) -> None:
+        """See `Databases.open`."""
+        await ensure_databases(self._couch)
+        await self._redis.open()
+        await self._channel.open()
+
+    async def close(self) -> None:
+        """See `Databases.close`."""
+        await self._channel.close()
+        await self._redis.close()
+        await self._couch.close()
+
+    def describe(self) -> Mapping[str, int]:
+        """See `Databases.describe`."""
+        return {"couchdb": self._couch.requests, "redis": self._redis.asked}

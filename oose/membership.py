@@ -1,0 +1,110 @@
+"""A process's part in a cluster: it follows what others write, speaks for itself, watches others.
+
+On one machine, without others, what is left is to look after the disks.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from oose.databases import Databases
+from oose.existence import Existence
+from oose.following import Following
+from oose.beating import Heartbeat
+from oose.holdings import Holdings
+from oose.loop import Loop
+from oose.reachability import Reachability
+from oose.registry import Registry
+from oose.settings import Settings
+from oose.together import together
+from oose.upkeep import Upkeep
+from oose.votes import Votes
+
+LOOK = 1.0  # seconds between two looks at the peers that viewers are sent to
+BUNDLE = 0.1  # seconds in which what is written to the inventory is gathered
+ALONE = 60.0  # seconds between two renewals on one machine, where nobody waits for them
+
+
+class Membership:
+    """Joins with `join`, leaves with `leave`; speaks for the peers `own` (ids)."""
+
+    def __init__(
+        self,
+        own: Sequence[str],
+        holdings: Sequence[Holdings],
+        databases: Databases,
+        registry: Registry,
+        existence: Existence,
+        reachability: Reachability,
+        settings: Settings,
+        *,
+        clock: Any,
+        now: Callable[[], int],
+        chance: Callable[[], float],
+    ) -> None:
+        self._own = own
+        self._registry = registry
+        self._existence = existence
+        heartbeat, is_cluster = settings.heartbeat, settings.is_cluster
+        self._votes = Votes(databases.heartbeat)
+        upkeep = Upkeep(own, holdings, registry, now)
+        renewal = heartbeat.vote_life / 3 if is_cluster else ALONE
+        self._loops = list(upkeep.loops(clock, heartbeat.frequency, renewal))
+        self._followings: list[Following] = []
+        self._heartbeat: Heartbeat | None = None
+        if not is_cluster:
+            return
+        self._loops.append(Loop("Looking at peers", reachability.look, LOOK, clock))
+        peers = Following(
+            "Following the peers",
+            databases.peer,
+            clock,
+            on_changes=registry.apply,
+            on_everything=registry.load,
+        )
+        clones = Following(
+            "Following the inventory",
+            databases.inventory,
+            clock,
+            on_changes=self._clones_changed,
+            on_everything=self._all_may_have_changed,
+            rest=BUNDLE,
+        )
+        self._followings = [peers, clones]
+        if heartbeat.enabled is not False:
+            self._heartbeat = Heartbeat(
+                own,
+                registry,
+                self._votes,
+                reachability.ping,
+                (peers.contact, upkeep.contact),
+                heartbeat,
+                clock=clock,
+                now=now,
+                chance=chance,
+            )
+
+    async def come_back(self) -> None:
+        """What was voted while we were away is over."""
+        await self._votes.clear(self._own)
+
+    def join(self) -> None:
+        """Begin."""
+        for following in self._followings:
+            following.start()
+        for loop in self._loops:
+            loop.start()
+        if self._heartbeat is not None:
+            self._heartbeat.start()
+
+    async def leave(self) -> None:
+        """End, with what is under way."""
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
+        await together(loop.stop() for loop in self._loops)
+        await together(following.stop() for following in self._followings)
+
+    async def _clones_changed(self, ids: Sequence[str]) -> None:
+        self._existence.forget_clones(ids)
+
+    async def _all_may_have_changed(self) -> None:
+        self._existence.forget_all()
