@@ -8,6 +8,7 @@ import click
 from oose import __version__
 from oose.cli.configuration import config_group
 from oose.cli.content import detail_command, download_command, purchase_command
+from oose.cli.couchdb import couchdb_group
 from oose.cli.desk import Desk, tell
 from oose.cli.exits import FAILED, INTERRUPTED, MEANINGS, CommandFailed
 from oose.cli.local import hash_command, path_command
@@ -86,6 +87,7 @@ for _each in (
     cache_group,
     status_command,
     user_group,
+    couchdb_group,
     config_group,
     hash_command,
     path_command,

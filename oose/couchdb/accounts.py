@@ -129,9 +129,9 @@ class CouchAccounts:
         await self._end_sessions(username)
 
     async def remove(self, username: str) -> None:
-        """See `ManagedAccounts.remove`."""
+        """See `ManagedAccounts.remove`; shut out first, so that it can be done again if it fails."""
+        await self.set_enabled(username, enabled=False)
         await self._change(username, lambda user: {**user, "_deleted": True})
-        await self._end_sessions(username)
 
     # Behind the changes.
 

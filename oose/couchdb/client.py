@@ -65,7 +65,7 @@ class CouchClient:
         self.settings = settings
         self.clock = IReactorTime(reactor) if clock is None else clock
         self.requests = 0  # sent so far
-        self._reactor = reactor
+        self.reactor = reactor
         self._server = urlsplit(settings.url).netloc.rpartition("@")[2]
         self._presence = Presence(self._server, self.clock)
         self._agent, self._pool = pooled_agent(reactor, policy)
@@ -73,7 +73,7 @@ class CouchClient:
     async def close(self) -> None:
         """Let go of the connections that are kept."""
         closing: Deferred[None] = self._pool.closeCachedConnections()
-        await closing.addTimeout(CLOSING, self._reactor, lambda value, _: None)
+        await closing.addTimeout(CLOSING, self.reactor, lambda value, _: None)
 
     def until(self) -> float:
         """When a request that begins now has to be over, by the clock."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oose.cli import users
+from oose.cli import secret, users
 from oose.cli.configuration import read_configuration
 from oose.cli.exits import CommandFailed
 from tests.cli.asking import Asking
@@ -84,15 +84,15 @@ def test_a_password_is_asked_for_twice_on_a_terminal(
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(users.sys, "stdin", Terminal())  # type: ignore[attr-defined] # its import
+    monkeypatch.setattr(secret.sys, "stdin", Terminal())  # type: ignore[attr-defined] # its import
     asked: list[dict[str, object]] = []
 
     def prompt(text: str, **options: object) -> str:
         asked.append(options)
         return PASSWORD
 
-    monkeypatch.setattr(users.click, "prompt", prompt)  # type: ignore[attr-defined] # its import
-    assert users.asked_password(from_stdin=False) == PASSWORD
+    monkeypatch.setattr(secret.click, "prompt", prompt)  # type: ignore[attr-defined] # its import
+    assert secret.asked_password(from_stdin=False) == PASSWORD
     assert asked == [{"hide_input": True, "confirmation_prompt": True, "err": True}]
 
 

@@ -1,0 +1,57 @@
+"""Running what needs a reactor, for a command that is done when it is."""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from twisted.python.failure import Failure
+
+from oose.cli.exits import FAILED, NOT_ALLOWED, NOT_FOUND, UNAVAILABLE, CommandFailed
+from oose.couchdb import AnswerLost
+from oose.errors import NotAllowed, NotFound, OoseError, Unavailable
+
+T = TypeVar("T")
+CODES: Mapping[type[OoseError], int] = {NotFound: NOT_FOUND}
+OF_OTHERS: Mapping[type[OoseError], int] = {
+    **CODES,
+    NotAllowed: NOT_ALLOWED,
+    Unavailable: UNAVAILABLE,
+    AnswerLost: UNAVAILABLE,
+}
+
+
+def run_reacting(work: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:
+    """Run `work`, which gets the reactor; `CommandFailed` for what it refuses.
+
+    A process can do this once.
+    """
+    results: list[T] = []
+    failures: list[Failure] = []
+
+    async def main(reactor: Any) -> None:
+        try:
+            results.append(await work(reactor))
+        except Exception:
+            failures.append(Failure())
+
+    with suppress(SystemExit):
+        react(main)
+    return outcome(results, failures, OF_OTHERS)
+
+
+def outcome(
+    results: Sequence[T],
+    failures: Sequence[Failure],
+    codes: Mapping[type[OoseError], int] = CODES,
+) -> T:
+    """The result, or the failure in words; neither when it was interrupted."""
+    for failure in failures:
+        error = failure.value
+        if isinstance(error, OoseError):
+            raise CommandFailed(error.message, codes.get(type(error), FAILED))
+        failure.raiseException()
+    if not results:
+        raise KeyboardInterrupt
+    return results[0]
