@@ -38,6 +38,7 @@ class RedisConnection:
         self.servers = Servers(reactor, settings, policy, clock)
         self.timeout = settings.timeout
         self.generation = 0
+        self.asked = 0  # questions so far, each of one or several commands
         self._clock = clock
         self._replication = Replication(clock)
         self._lines: list[RedisLine] = []
@@ -86,6 +87,7 @@ class RedisConnection:
         With `again` they may be sent a second time when the connection breaks: repeating them
         changes nothing. `waits` is for those that hold up what is sent after them.
         """
+        self.asked += 1
         deadline = self._clock.seconds() + self.timeout
         line = await self._line(deadline, waits)
         try:
@@ -113,7 +115,8 @@ class RedisConnection:
 
     def distrust(self, why: str) -> Unavailable:
         """Break with a server whose replies make no sense; the error to raise."""
-        self._drop(why)
+        if self._lines:
+            self._drop(why)
         return _away()
 
     # A question.

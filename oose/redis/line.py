@@ -77,7 +77,8 @@ class RedisLine(BaseRedisProtocol):  # type: ignore[misc] # txredisapi has no ty
 
     def abort(self) -> None:
         """End it, whatever is under way."""
-        if self.transport is not None:
+        if self.is_up:
+            self.connected = 0
             self.transport.abortConnection()
 
     # What txredisapi's protocol does, made stricter.

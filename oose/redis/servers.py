@@ -21,6 +21,7 @@ from oose.together import together
 
 PORT = 6379
 PATIENCE = 0.5  # seconds that the sentinels have: one that hangs must not hold up the rest
+NEXT_ADDRESS = 0.1  # seconds after which another address of the same host is tried as well
 CREDENTIALS = frozenset({"NOAUTH", "WRONGPASS", "NOPERM"})
 
 
@@ -107,9 +108,10 @@ class Servers:
         server = target.server
         endpoint: IStreamClientEndpoint
         try:
-            endpoint = HostnameEndpoint(self._reactor, server.host.encode("ascii"), server.port)
+            host = server.host.encode("ascii")
+            endpoint = HostnameEndpoint(self._reactor, host, server.port, attemptDelay=NEXT_ADDRESS)
             if target.is_secure:
-                creator = self._policy.creatorForNetloc(server.host.encode("ascii"), server.port)
+                creator = self._policy.creatorForNetloc(host, server.port)
                 endpoint = wrapClientTLS(creator, endpoint)
             line = await endpoint.connect(_Lines(server))
         except FAILURES as error:
