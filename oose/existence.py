@@ -1,18 +1,20 @@
 """Where content is: one lookup for many askers, its answer kept for a while.
 
 What is kept is the inventory's records; which stores count is asked of the registry for each
-answer, so a peer that goes down leaves `map` at once.
+answer, so a peer that goes down leaves `map` at once; so does one that this process finds dead
+before the cluster does.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from oose.errors import Unavailable
 from oose.metadata.documents import Documents
 from oose.metadata.records import InventoryRecord, clones_of
 from oose.registry import Registry
@@ -32,16 +34,38 @@ class _Entry:
     until: float
 
 
+def always(place: str) -> bool:
+    """Of which store this process has nothing bad to say."""
+    return True
+
+
+def untold(place: str) -> None:
+    """Whom to tell that a store is in use: nobody."""
+
+
 class Existence:
-    """Answers where content is, from the inventory, remembered for `life` seconds."""
+    """Answers where content is, from the inventory, remembered for `life` seconds.
+
+    `serves` is what this process itself knows of a store that the registry says is available;
+    `used` is told of each store that an answer names.
+    """
 
     def __init__(
-        self, inventory: Documents, registry: Registry, clock: IReactorTime, life: float
+        self,
+        inventory: Documents,
+        registry: Registry,
+        clock: IReactorTime,
+        life: float,
+        *,
+        serves: Callable[[str], bool] = always,
+        used: Callable[[str], None] = untold,
     ) -> None:
         self._inventory = inventory
         self._registry = registry
         self._clock = clock
         self._life = life
+        self._serves = serves
+        self._used = used
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._asking: dict[str, Waiting] = {}
 
@@ -76,23 +100,29 @@ class Existence:
 
     async def answer(self, asked: str | Sequence[str], *, fresh: bool = False) -> Mapping[str, Any]:
         """The existence record of one hash, or those of many by hash."""
-        if isinstance(asked, str):
-            return self.describe(asked, await self.records(asked, fresh=fresh))
-        found = await self.records_of(asked, fresh=fresh)
-        return {
-            content_hash: self.describe(content_hash, found[content_hash]) for content_hash in asked
-        }
+        hashes = [asked] if isinstance(asked, str) else asked
+        found = await self.records_of(hashes, fresh=fresh)
+        answers = {each: self.describe(each, found[each]) for each in hashes}
+        for place in {place for answer in answers.values() for place in answer["map"]}:
+            self._used(place)
+        return answers[asked] if isinstance(asked, str) else answers
 
     async def insist(
         self, asked: str | Sequence[str], tries: int, seconds: float
     ) -> Mapping[str, Any]:
-        """Ask past the cache until all of it exists, at most `tries` times in `seconds`."""
+        """Ask past the cache until all of it exists, at most `tries` times in `seconds`.
+
+        `Unavailable` when the inventory does not answer within them.
+        """
+        end = self._clock.seconds() + seconds
         pause = seconds / tries
         while True:
-            answer = await self.answer(asked, fresh=True)
+            asking = Deferred.fromCoroutine(self.answer(asked, fresh=True))
+            answer = await asking.addTimeout(end - self._clock.seconds(), self._clock, no_answer)
             tries -= 1
             records = [answer] if isinstance(asked, str) else answer.values()
-            if tries == 0 or all(record["exists"] for record in records):
+            left = end - self._clock.seconds() - pause
+            if tries == 0 or left <= 0 or all(record["exists"] for record in records):
                 return answer
             await deferLater(self._clock, pause)
 
@@ -100,6 +130,11 @@ class Existence:
         """The content's clones have changed: look again; a lookup under way is not kept."""
         self._entries.pop(content_hash, None)
         self._asking.pop(content_hash, None)
+
+    def forget_clones(self, ids: Sequence[str]) -> None:
+        """Forget the content of inventory documents, by their ids."""
+        for document_id in ids:
+            self.forget(document_id.partition(":")[0])
 
     def forget_all(self) -> int:
         """Empty the cache; how many entries it had."""
@@ -113,7 +148,11 @@ class Existence:
         return {key: len(entry.records) for key, entry in self._entries.items()}
 
     def counting(self, records: Records) -> Records:
-        """Those of stores that are available now, and whose prism is."""
+        """Those of stores that are available now, and whose prism is, as far as is known here."""
+        return [record for record in self.candidates(records) if self._serves(record.place)]
+
+    def candidates(self, records: Records) -> Records:
+        """Those of stores that the cluster says are available, for who can try another."""
         return [record for record in records if self._registry.serving(record.place) is not None]
 
     def describe(self, content_hash: str, records: Records) -> Mapping[str, Any]:
@@ -177,6 +216,11 @@ class Existence:
         self._entries.move_to_end(content_hash)
         while len(self._entries) > ENTRIES:
             self._entries.popitem(last=False)
+
+
+def no_answer(result: object, seconds: float) -> NoReturn:
+    """What an inventory that says nothing is taken for."""
+    raise Unavailable("The database does not answer", retry_after=5)
 
 
 def tell(waiting: Waiting, outcome: Outcome) -> None:

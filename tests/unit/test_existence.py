@@ -12,7 +12,6 @@ from oose.errors import Unavailable
 from oose.existence import Existence
 from oose.metadata.documents import Document
 from oose.metadata.records import InventoryRecord
-from oose.registry import Registry
 
 HASH = "a" * 40
 OTHER = "b" * 40
@@ -42,13 +41,35 @@ class Inventory:
 
 
 class Room:
-    """An existence cache of 30 seconds before such an inventory."""
+    """An existence cache of 30 seconds before such an inventory; `available` are the stores."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.inventory = Inventory()
+        self.available: set[str] = set()
+        self.dead: set[str] = set()
+        self.used: list[str] = []
         documents: Any = self.inventory
-        self.existence = Existence(documents, Registry(documents), self.clock, 30.0)
+        registry: Any = self
+        self.existence = Existence(
+            documents,
+            registry,
+            self.clock,
+            30.0,
+            serves=lambda place: place not in self.dead,
+            used=self.used.append,
+        )
+
+    def serving(self, place: str) -> str | None:
+        """As the registry."""
+        return place if place in self.available else None
+
+    def insist(self, asked: Any, tries: int, seconds: float) -> list[Any]:
+        """What insisting gives, once it does."""
+        got: list[Any] = []
+        work = Deferred.fromCoroutine(self.existence.insist(asked, tries, seconds))
+        _ = work.addBoth(got.append)
+        return got
 
     def ask(self, content_hash: str = HASH, *, fresh: bool = False) -> list[Any]:
         """What a lookup gives, once it does."""
@@ -164,8 +185,7 @@ def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_insisting_ends_when_it_exists_or_the_tries_are_over() -> None:
     room = Room()
-    got: list[Any] = []
-    _ = Deferred.fromCoroutine(room.existence.insist(HASH, 3, 3.0)).addCallback(got.append)
+    got = room.insist(HASH, 3, 3.0)
     room.inventory.answer()
     assert got == []
     room.clock.advance(1)
@@ -174,7 +194,100 @@ def test_insisting_ends_when_it_exists_or_the_tries_are_over() -> None:
     room.inventory.answer()
     assert len(room.inventory.asked) == 3
     assert not got[0]["exists"]
-    _ = Deferred.fromCoroutine(room.existence.insist([HASH], 3, 3.0)).addCallback(got.append)
-    room.existence.counting = lambda records: records  # type: ignore[method-assign] # all count
+    room.available.add("p1:s1")
+    got = room.insist([HASH], 3, 3.0)
     room.inventory.answer(record())
-    assert got[1][HASH]["count"] == 1
+    assert got[0][HASH]["count"] == 1
+    assert not room.clock.getDelayedCalls()
+
+
+def test_insisting_ends_when_the_time_is_over_though_tries_are_left() -> None:
+    room = Room()
+    got = room.insist(HASH, 4, 4.0)
+    room.clock.advance(3.5)
+    room.inventory.answer()
+    assert not got[0]["exists"]
+    assert not room.clock.getDelayedCalls()
+
+
+def test_insisting_on_a_database_that_is_away_fails_at_once() -> None:
+    room = Room()
+    got = room.insist(HASH, 3, 3.0)
+    room.inventory.answers[0].errback(Unavailable("away"))
+    assert got[0].check(Unavailable)
+    assert not room.clock.getDelayedCalls()
+
+
+def test_insisting_on_a_database_that_says_nothing_fails_in_time() -> None:
+    room = Room()
+    got = room.insist(HASH, 3, 3.0)
+    room.inventory.answer()
+    room.clock.advance(1)
+    room.clock.advance(1.9)
+    assert got == []
+    room.clock.advance(0.1)
+    assert got[0].check(Unavailable)
+    assert got[0].value.retry_after == 5
+    room.inventory.answer(record())  # in the end, for whoever asks next
+    assert room.ask() == [[record()]]
+
+
+def test_a_store_that_is_found_dead_here_does_not_count_but_may_be_tried() -> None:
+    room = Room()
+    room.available = {"p1:s1", "p1:s2"}
+    room.dead = {"p1:s2"}
+    records = [record("s1"), record("s2"), record("s3")]
+    assert room.existence.counting(records) == records[:1]
+    assert room.existence.candidates(records) == records[:2]
+    assert room.existence.describe(HASH, records)["map"] == ["p1:s1"]
+    assert not room.existence.describe(HASH, records[1:])["exists"]
+
+
+def test_without_such_knowledge_it_is_the_registry_that_says() -> None:
+    room = Room()
+    registry: Any = room
+    documents: Any = room.inventory
+    room.available = {"p1:s1"}
+    plain = Existence(documents, registry, room.clock, 30.0)
+    assert plain.counting([record("s1"), record("s2")]) == [record("s1")]
+    got: list[Any] = []
+    _ = Deferred.fromCoroutine(plain.answer(HASH)).addCallback(got.append)
+    room.inventory.answer(record())
+    assert got[0]["map"] == ["p1:s1"]
+
+
+def test_stores_that_an_answer_names_are_in_use() -> None:
+    room = Room()
+    room.available = {"p1:s1", "p1:s2"}
+    room.dead = {"p1:s2"}
+    got: list[Any] = []
+    work = Deferred.fromCoroutine(room.existence.answer([HASH, OTHER]))
+    _ = work.addCallback(got.append)
+    room.inventory.answer(record("s1"), record("s2"), record("s1", OTHER), record("s3", OTHER))
+    assert got[0][OTHER]["map"] == ["p1:s1"]
+    assert room.used == ["p1:s1"]
+    assert len(room.inventory.asked) == 1
+
+
+def test_what_the_feed_of_changes_names_is_looked_up_again() -> None:
+    room = Room()
+    for content_hash in (HASH, OTHER):
+        room.ask(content_hash)
+        room.inventory.answer(record(content_hash=content_hash))
+    room.existence.forget_clones([record("s7").id, record("s8").id])
+    assert list(room.existence.known()) == [OTHER]
+    assert room.ask() == []
+
+
+def test_what_is_known_is_used_for_its_life_while_the_database_is_away() -> None:
+    room = Room()
+    room.ask()
+    room.inventory.answer(record())
+    room.ask(OTHER)
+    room.inventory.answers[1].errback(Unavailable("away"))
+    room.clock.advance(29.9)
+    assert room.ask() == [[record()]]
+    room.clock.advance(0.1)
+    late = room.ask()
+    room.inventory.answers[2].errback(Unavailable("away"))
+    assert late[0].check(Unavailable)
