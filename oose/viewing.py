@@ -79,11 +79,11 @@ class Viewing:
         records = await self._existence.records(content_hash)
         if not records:
             raise NotFound("The content was not found")
-        counting = self._existence.counting(records)
-        if not counting:
+        candidates = self._existence.candidates(records)
+        if not candidates:
             raise Unavailable("No store with the content is available", retry_after=5)
         self.content_hits.count(content_hash)
-        return self._readers.in_order(counting)[0]
+        return self._readers.in_order(candidates)[0]
 
     def _redirect(
         self, request: IntakeRequest, record: InventoryRecord, path: str, query: bytes
@@ -91,6 +91,7 @@ class Viewing:
         store = self._registry.serving(record.place)
         assert store is not None
         self.store_hits.count(record.place)
+        self._readers.sent_to(record.place)
         target = self._base(request, store) + path
         location = target.encode("ascii") + (b"?" + query if query else b"")
         headers = (
