@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from oose.continued import Continued
+from oose.deliver.content import Clone
 from oose.deliver.delivery import PURCHASED, Deliveries, Outgoing
-from oose.errors import NotFound, OoseError, Unavailable
+from oose.deliver.flow import Flow
+from oose.deliver.sending import LocalFile
+from oose.errors import NotFound, Unavailable
 from oose.existence import Existence
-from oose.log import part
 from oose.metadata.records import InventoryRecord
+from oose.ranges import Span
 from oose.readers import Readers
+from oose.relay import Relay
 from oose.volume import OpenFile
 from oose.web.answers import Answer
 from oose.web.intake import IntakeRequest
-
-_log = part("download")
 
 
 class Source(Protocol):
@@ -25,7 +28,7 @@ class Source(Protocol):
 
 
 class Downloads:
-    """Sends content from `sources`, by `<prism>:<store>`."""
+    """Sends content from `sources`, by `<prism>:<store>`, and through `relay` from elsewhere."""
 
     def __init__(
         self,
@@ -33,29 +36,61 @@ class Downloads:
         existence: Existence,
         readers: Readers,
         deliveries: Deliveries,
+        relay: Relay | None = None,
     ) -> None:
         self._sources = sources
         self._existence = existence
         self._readers = readers
         self._deliveries = deliveries
+        self._relay = relay
 
     async def send(self, request: IntakeRequest, content_hash: str) -> Answer | None:
-        """Answer with the bytes, from another clone where the first cannot be opened."""
-        records = self._existence.counting(await self._existence.records(content_hash))
+        """Answer with the bytes, from another clone where one cannot be read or no longer."""
+        existence = self._existence
+        records = existence.candidates(await existence.records(content_hash))
         if not records:
             raise NotFound(f"{content_hash} was not found")
-        outgoing = Outgoing(content_hash, records[0].mime_type, "inline", PURCHASED)
-        return await self._deliveries.deliver(request, outgoing, lambda: self._open(records))
 
-    async def _open(self, records: Sequence[InventoryRecord]) -> OpenFile:
-        error: OoseError = Unavailable("No store with the content can be read", retry_after=5)
-        for record in self._readers.in_order(records):
-            source = self._sources.get(record.place)
-            if source is None:
-                continue
-            try:
-                return await source.open(record)
-            except OoseError as failed:
-                _log.warn("{place}: {error}", place=record.place, error=failed)
-                error = failed
-        raise error
+        async def look() -> Sequence[InventoryRecord]:
+            return existence.candidates(await existence.records(content_hash, fresh=True))
+
+        record = records[0]
+        content = Continued(record.size, records, look, self._clone, self._readers)
+        outgoing = Outgoing(content_hash, record.mime_type, "inline", PURCHASED)
+        return await self._deliveries.carry(request, outgoing, content)
+
+    def _clone(self, record: InventoryRecord) -> Clone | None:
+        source = self._sources.get(record.place)
+        if source is not None:
+            return LocalClone(source, record)
+        return self._relay.clone(record) if self._relay is not None else None
+
+
+class LocalClone:
+    """A `Clone` on a store of this process."""
+
+    def __init__(self, source: Source, record: InventoryRecord) -> None:
+        self._source = source
+        self._record = record
+        self._file: LocalFile | None = None
+
+    async def ready(self, flow: Flow, span: Span) -> None:
+        """See `Clone.ready`: the file is open, and as long as it should be."""
+        await self._opened()
+
+    async def send(self, flow: Flow, span: Span) -> bool:
+        """See `Clone.send`."""
+        return await (await self._opened()).send(flow, span)
+
+    def close(self) -> None:
+        """See `Clone.close`."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    async def _opened(self) -> LocalFile:
+        if self._file is None:
+            self._file = LocalFile(await self._source.open(self._record))
+            if self._file.size != self._record.size:
+                raise Unavailable(f"{self._record.place} has a file of another size", retry_after=5)
+        return self._file

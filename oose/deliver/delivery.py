@@ -163,15 +163,15 @@ class Deliveries:
         flow.start()
         try:
             await content.ready(flow, next(part for part in parts if isinstance(part, Span)))
-            if flow.stopped:
-                return False
-            head.begin(request)
-            return await send_all(flow, parts, content)
+            if not flow.stopped:
+                head.begin(request)
+                return await send_all(flow, parts, content)
         except Exception:
             head.take_back(request)
             raise
         finally:
             flow.end()
+        return False
 
 
 def judged(request: IntakeRequest, outgoing: Outgoing) -> Answer | None:

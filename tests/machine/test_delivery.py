@@ -102,11 +102,14 @@ async def test_when_no_clone_can_be_read_it_is_said(two: Machine) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_content_on_stores_that_are_not_here_cannot_be_sent(machine: Machine) -> None:
-    content_hash = (await machine.upload(b"hello"))["hash"]
+async def test_content_on_stores_that_are_not_here_comes_from_their_ports(machine: Machine) -> None:
+    content_hash = (await machine.upload(DATA, name="a.bin"))["hash"]
     assert machine.service._assembly.prism is not None
     downloads = machine.service._assembly.prism._parts.downloads
     downloads._sources = {}
+    answer = await machine.ask("/content/download", {"hash": content_hash})
+    assert answer.body == DATA
+    downloads._relay = None
     answer = await machine.ask("/content/download", {"hash": content_hash})
     assert answer.status == 503
     assert "No store with the content can be read" in answer.error
