@@ -57,7 +57,11 @@ class RedisConnection:
         return self._lines[0].server if self._lines else None
 
     async def open(self) -> None:
-        """Connect; raises `Unavailable`, and may be called again."""
+        """Connect; raises `Unavailable`, and may be called again, also when it is open."""
+        if self._is_open:
+            if not self._lines:
+                raise _away()
+            return
         self._tried = self._clock.seconds()
         lines = await self._dial()
         self._is_open = True

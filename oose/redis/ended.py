@@ -75,6 +75,8 @@ class EndedChannel:
 
     async def open(self) -> None:
         """Listen, from now on and again after each break; `Unavailable` where it cannot begin."""
+        if self._following is not None:
+            return
         await self._subscribe()
         self._following = Deferred.fromCoroutine(self._follow()).addErrback(_stopped)
 
@@ -82,6 +84,7 @@ class EndedChannel:
         """Listen no longer."""
         if self._following is not None:
             self._following.cancel()
+            self._following = None
         line, self._line = self._line, None
         if line is not None:
             line.abort()

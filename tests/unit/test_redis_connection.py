@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from oose.errors import Unavailable
 from oose.purchases import Purchase, Session
 from oose.redis import RedisPurchases, RedisSessions
+from oose.redis.line import RedisLine
 from tests.redis_server import free_port, until
 from tests.unit.logged import logged
 from tests.unit.scripted_redis import MASTER, Asked, Conversation, Talk, talk, text
@@ -213,24 +214,24 @@ async def test_a_server_that_breaks_off_again_and_again_is_not_called_again_and_
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_connection_that_ends_while_the_others_begin_is_noticed(redis: Talk) -> None:
+async def test_a_connection_that_ends_while_the_others_begin_is_noticed(
+    redis: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connection = await redis.open()
-    broken: list[Conversation] = []
+    dial = connection.servers.dial
 
-    def answer_one_and_hang_up(conversation: Conversation) -> bytes:
-        if not broken:
-            broken.append(conversation)
-            conversation.say(MASTER)
-            conversation.hang_up()
-            return b""
-        return MASTER
+    async def dial_and_lose_one(count: int) -> list[RedisLine]:
+        lines = await dial(count)
+        lines[0].abort()
+        return lines
 
-    redis.script.answers[b"ROLE"] = answer_one_and_hang_up
-    redis.clock.advance(1)
-    redis.script.hang_up()
-    await until(lambda: connection.generation > 1 and connection.server is None)
-    redis.clock.advance(1)
-    await until(lambda: connection.server)
+    with monkeypatch.context() as patched:
+        patched.setattr(connection.servers, "dial", dial_and_lose_one)
+        redis.clock.advance(1)
+        redis.script.hang_up()
+        await until(lambda: connection.generation > 1)
+        assert connection.server is None
+    await redis.back()
 
 
 @pytest_twisted.ensureDeferred
@@ -424,6 +425,24 @@ async def test_a_server_that_is_not_there_or_hangs_is_told_when_it_is_opened() -
         with pytest.raises(Unavailable, match="does not answer"):
             await opening
         await until(lambda: not redis.script.conversations)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_open_is_not_opened_twice(redis: Talk) -> None:
+    connection = await redis.open()
+    await redis.open()
+    assert (connection.generation, len(redis.script.conversations)) == (1, 3)
+    await away(redis)
+    with pytest.raises(Unavailable):
+        await redis.open()
+
+
+@pytest_twisted.ensureDeferred
+async def test_questions_are_counted_and_not_their_commands(redis: Talk) -> None:
+    connection = await redis.open()
+    await connection.ask(GET, GET)
+    await connection.ask(GET)
+    assert connection.asked == 2
 
 
 @pytest_twisted.ensureDeferred

@@ -209,6 +209,8 @@ async def test_removals_and_logouts_are_told_before_they_are_answered(
 async def test_it_can_be_closed_at_any_time(listening: Listening) -> None:
     await listening.channel.close()
     channel = await opened(listening)
+    await channel.open()
+    assert listening.talk.script.heard(b"SUBSCRIBE") == 1
     await channel.close()
     assert not channel.is_connected
     await until(lambda: len(listening.talk.script.conversations) == 3)
