@@ -13,6 +13,7 @@ from oose.cli.desk import Desk, tell
 from oose.cli.exits import FAILED, INTERRUPTED, MEANINGS, CommandFailed
 from oose.cli.local import hash_command, path_command
 from oose.cli.operating import cache_group, status_command
+from oose.cli.peers import peer_group
 from oose.cli.uploading import upload_command
 from oose.cli.users import user_group
 
@@ -87,6 +88,7 @@ for _each in (
     cache_group,
     status_command,
     user_group,
+    peer_group,
     couchdb_group,
     config_group,
     hash_command,
