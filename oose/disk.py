@@ -18,8 +18,10 @@ from oose.address import old_relative_path, parse_content_name, parse_relative_p
 from oose.durable import FOLDER_MODE, draft_prefix, sync_folder, unpublish, write_whole
 from oose.errors import BadInput, NotFound, Unavailable
 from oose.incoming import Incoming, explained
+from oose.locks import Lock, lock
 
 IDENTITY = "oose-store.json"
+LOCK = "oose-store.lock"
 READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hold it up
 
 
@@ -67,6 +69,7 @@ class Disk:
     name: str
     min_free: int
     _identity: str | None = None
+    _lock: Lock | None = None
     _seen: tuple[int, int, int] | None = None
 
     @property
@@ -105,6 +108,22 @@ class Disk:
         self._identity = identity
         self._seen = self._look()
         return identity
+
+    def hold(self) -> None:
+        """Have the enrolled disk for this process alone; `InUse` when another has it."""
+        if self._lock is not None:
+            return
+        try:
+            self._lock = lock(self.root / LOCK)
+        except OSError as error:
+            if error.errno != errno.EROFS:  # where nobody can write nobody can do harm
+                raise
+
+    def release(self) -> None:
+        """Let another process have it."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def check(self) -> None:
         """Raise `Unavailable` unless the disk is still there and the one that was enrolled."""

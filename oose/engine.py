@@ -20,6 +20,7 @@ from oose.assembly import Assembly
 from oose.errors import OoseError, Unavailable
 from oose.first_start import make_first_user
 from oose.holdings import Holdings
+from oose.locks import InUse, Lock, lock
 from oose.log import part
 from oose.loop import Loop
 from oose.peer import Peer
@@ -32,6 +33,7 @@ DRAIN = 30.0  # seconds that what is under way may take after SIGTERM
 OPEN = 0o022  # umask: nginx and people may read content; what is secret has a mode of its own
 UPKEEP = 300.0  # seconds between two rounds of forgetting what has expired
 BACKLOG = 512
+LOCK = "oose.lock"  # in the root
 WAIT = 2.0  # seconds between two attempts to reach databases that are away
 SAY_AGAIN = 15  # attempts after which the same is said again
 _log = part("start")
@@ -67,6 +69,7 @@ class Engine(Service):
         self._certificate = certificate
         self._reactor = reactor
         self._fail = fail
+        self._lock: Lock | None = None
         self._bound: list[Bound] = []
         self._sites: list[RoomSite] = []
         self._ports: list[IListeningPort] = []
@@ -77,13 +80,38 @@ class Engine(Service):
 
     # Start.
 
-    def privilegedStartService(self) -> None:
-        """Bind the ports: here an operator is told at once when one is taken."""
-        super().privilegedStartService()
+    def claim(self) -> None:
+        """Take what only one process can have, the root and the ports; `CannotStart`.
+
+        twistd calls it while a daemon can still tell its operator what is wrong.
+        """
+        try:
+            self._lock = lock(self._settings.root / LOCK)
+        except InUse as error:
+            raise CannotStart(str(error)) from None
         rooms: list[PrismSettings | StoreSettings] = list(self._settings.stores)
         if self._settings.prism.enabled:
             rooms.append(self._settings.prism)
-        self._bound = [bind(room) for room in rooms]
+        for room in rooms:
+            self._bound.append(bind(room))
+
+    def release(self) -> None:
+        """Give back what was claimed."""
+        for bound in self._bound:
+            bound.socket.close()
+        for holdings in self._assembly.holdings:
+            holdings.volume.release()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def privilegedStartService(self) -> None:
+        """Claim what was not claimed before."""
+        super().privilegedStartService()
+        if self._lock is None:
+            self.claim()
+        else:
+            self._lock.sign()  # a daemon has got another number
 
     def startService(self) -> None:
         """Come up; the ports answer once everything is ready."""
@@ -164,7 +192,10 @@ class Engine(Service):
             if isinstance(bound.settings, PrismSettings):
                 await registry.register(self._peer(bound))
         for bound, holdings in zip(self._bound, self._assembly.holdings, strict=False):
-            await holdings.enroll()
+            try:
+                await holdings.enroll()
+            except InUse as error:
+                raise CannotStart(str(error)) from None
             await registry.register(self._store_peer(bound, holdings))
 
     def _peer(self, bound: Bound) -> Peer:
@@ -247,6 +278,7 @@ class Engine(Service):
         await assembly.databases.close()
         for pool in assembly.pools.all():
             pool.stop()
+        self.release()
         _log.info("Stopped")
 
     async def _say_that_we_go(self) -> None:

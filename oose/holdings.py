@@ -12,6 +12,7 @@ from oose.address import hash_type_of
 from oose.disk import Found
 from oose.errors import NotFound, Unavailable
 from oose.existence import Existence
+from oose.locks import InUse
 from oose.log import part
 from oose.metadata.documents import Documents, Stale
 from oose.metadata.records import InventoryRecord, record_id
@@ -56,7 +57,10 @@ class Holdings:
     # Start.
 
     async def enroll(self) -> None:
-        """Take the disk into use, and undo what a crash cut short; nothing when it is not ours."""
+        """Take the disk into use, and undo what a crash cut short; nothing when it is not ours.
+
+        `InUse` when another process has it.
+        """
         peer = self._registry.store(self.place)
         known = peer.identity if peer is not None else None
         may_create = known is None and not await self._has_records()
@@ -72,7 +76,10 @@ class Holdings:
     async def look(self) -> None:
         """Look whether the disk is there; one that was not there at the start may have come."""
         if self.volume.identity is None:
-            await self.enroll()
+            try:
+                await self.enroll()
+            except InUse as error:
+                _log.error("{why}: {place} is unavailable", why=error, place=self.place)
         else:
             await self.volume.refresh()
 

@@ -70,6 +70,7 @@ def makeService(options: Options) -> IService:
     log.configure(settings.log, os.environ.get("DEBUG", ""))
     try:
         service = put_together(settings, fail)
+        service.claim()
     except (CannotStart, OSError, UnreadableSecrets, UnusableCertificate) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         raise SystemExit(1) from None

@@ -64,9 +64,13 @@ class Volume:
         }
 
     async def enroll(self, known: str | None, *, may_create: bool) -> Sequence[Intent]:
-        """Take the disk into use; what a crash left in `incoming`, nothing when it is not ours."""
+        """Take the disk into use; what a crash left in `incoming`, nothing when it is not ours.
+
+        `InUse` when another process has it.
+        """
         try:
             identity = await self.pool.run(self.disk.enroll, known, may_create=may_create)
+            await self.pool.run(self.disk.hold)
             # Before the disk is usable: an upload that begins now is not left behind.
             left = await self.pool.run(lambda: list(self.disk.left_behind()))
         except NotOurs as error:
@@ -79,6 +83,10 @@ class Volume:
         self.identity = identity
         await self.refresh()
         return left
+
+    def release(self) -> None:
+        """See `Disk.release`."""
+        self.disk.release()
 
     async def refresh(self) -> bool:
         """Look whether the disk is there and how much room it has; whether it is usable."""

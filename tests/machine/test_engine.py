@@ -80,6 +80,18 @@ async def test_a_port_in_use_ends_the_start_before_anything_listens(tmp_path: Pa
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_disk_that_another_process_uses_ends_the_start(tmp_path: Path) -> None:
+    store = {"enabled": True, "port": 0, "min_free": 0, "root": str(tmp_path / "disk")}
+    with logged("error") as said:
+        async with (
+            running(one_machine(tmp_path / "first", store=store)) as first,
+            running(one_machine(tmp_path / "second", store=store)) as second,
+        ):
+            assert (first.failures, second.failures) == ([], [None])
+    assert f"Cannot start: {tmp_path / 'disk'} is in use by process {os.getpid()}" in said[0]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_database_of_a_newer_version_ends_the_start(tmp_path: Path) -> None:
     settings = one_machine(tmp_path)
     async with running(settings) as machine:
@@ -252,8 +264,7 @@ def test_rooms_are_advertised_where_others_can_reach_them(tmp_path: Path) -> Non
         settings = one_machine(tmp_path, prism=given, machine="host.example", insecure=True)
         service = put_together(settings, lambda: None)
         service.privilegedStartService()
-        for bound in service._bound:
-            bound.socket.close()
+        service.release()
         return service.url.rpartition(":")[0]
 
     assert url(url="https://prism.example:1") == "https://prism.example"

@@ -5,16 +5,22 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.process.test_crashes import wait_for
-from tests.process.twistd import REPOSITORY, TWISTD, Place, started
+from tests.process.twistd import REPOSITORY, TWISTD, Place, free_port, started
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run twistd to its end."""
+    return run_command([TWISTD, *arguments], **environment)
+
+
+def run_command(command: Sequence[str], **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
     return subprocess.run(
-        [TWISTD, *arguments],
+        command,
         cwd=REPOSITORY,
         env={**os.environ, **environment},
         capture_output=True,
@@ -62,7 +68,37 @@ def test_a_port_in_use_ends_the_start_with_a_message(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", place.ports[0])):
         ended = run(*place.command()[1:])
     assert ended.returncode == 1
-    assert f"cannot listen on 127.0.0.1:{place.ports[0]}" in ended.stdout + ended.stderr
+    said = f"Cannot start: prism1 cannot listen on 127.0.0.1:{place.ports[0]}: "
+    assert ended.stderr.startswith(said)
+    assert len((ended.stdout + ended.stderr).splitlines()) == 1
+
+
+def test_a_daemon_that_cannot_start_says_so_before_it_leaves_the_terminal(tmp_path: Path) -> None:
+    place = Place.make(tmp_path)
+    pidfile, logfile = tmp_path / "oose.pid", tmp_path / "oose.log"
+    arguments = [f"--pidfile={pidfile}", f"--logfile={logfile}", "oose"]
+    with socket.create_server(("127.0.0.1", place.ports[0])):
+        ended = run(*arguments, "--config", str(place.config()))
+    assert ended.returncode == 1
+    assert "Cannot start: prism1 cannot listen on" in ended.stderr
+    assert not pidfile.exists()
+
+
+def test_a_second_process_on_the_same_root_does_not_touch_it(tmp_path: Path) -> None:
+    place = Place.make(tmp_path)
+    with started(place) as running:
+        second = Place(tmp_path, (free_port(), free_port()))
+        ended = run(*second.command()[1:])
+        pid = running.process.pid
+        assert ended.returncode == 1
+        assert f"Cannot start: {place.root} is in use by process {pid}: " in ended.stderr
+        command = [str(Path(TWISTD).with_name("oose")), "user", "list"]
+        users = run_command(command, OOSE_CONFIG=str(second.folder / "config.py"))
+        assert (users.returncode, users.stderr) == (0, "")
+        assert running.upload(b"hello")[0] == 200
+    assert (place.root / "oose.lock").read_text() == f"{pid}\n"
+    with started(place):
+        pass  # the lock has ended with its process
 
 
 def test_a_daemon_writes_its_pid_and_log_and_ends_on_sigterm(tmp_path: Path) -> None:
@@ -74,6 +110,7 @@ def test_a_daemon_writes_its_pid_and_log_and_ends_on_sigterm(tmp_path: Path) -> 
     assert ended.returncode == 0, ended.stderr
     wait_for(lambda: logfile.exists() and "is ready" in logfile.read_text())
     pid = int(pidfile.read_text())
+    assert (place.root / "oose.lock").read_text() == f"{pid}\n"
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: not pidfile.exists())
     wait_for(lambda: not Path(f"/proc/{pid}").exists())

@@ -9,6 +9,7 @@ import pytest
 
 from oose.disk import IDENTITY, Disk, NotOurs
 from oose.errors import Unavailable
+from oose.locks import InUse, Lock
 from tests.unit.faults import before, fail
 
 FOLDERS = ["content", "incoming", "quarantine"]
@@ -209,3 +210,30 @@ def test_a_disk_whose_identity_cannot_be_read_takes_nothing(
     fail(monkeypatch, "stat", errno.EIO, on=IDENTITY)
     with pytest.raises(Unavailable):
         disk.check()
+
+
+def test_a_disk_is_held_by_one_process_until_that_lets_go(disk: Disk) -> None:
+    disk.enroll(None, may_create=True)
+    other = again(disk)
+    disk.hold()
+    disk.hold()
+    with pytest.raises(InUse):
+        other.hold()
+    other.release()
+    disk.release()
+    other.hold()
+    other.release()
+
+
+def test_a_disk_that_is_read_only_can_be_shared(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> Lock:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("oose.disk.lock", refuse)
+    code = errno.EROFS
+    disk.hold()
+    code = errno.EIO
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        disk.hold()

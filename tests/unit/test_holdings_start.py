@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest_twisted
 
 from oose.disk import IDENTITY
 from oose.holdings import Holdings
+from oose.locks import InUse
 from tests.unit.faults import fail
 from tests.unit.keeping import Keeping
 from tests.unit.logged import logged
@@ -42,6 +44,7 @@ def crash_in_an_upload(store: Holdings, *, visible: bool = True) -> None:
     incoming.seal()
     if visible:
         incoming.commit(HASH, "mp4")
+    store.volume.release()
 
 
 @pytest_twisted.ensureDeferred
@@ -131,8 +134,28 @@ async def test_one_that_cannot_be_cleared_does_not_stop_the_start(
         fail(faulty, "unlink", errno.EIO, on="incoming")
         again = await keeping.start()
     assert again.volume.usable
+    again.volume.release()
     await keeping.start()
     assert received(again) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_disk_that_another_process_uses_is_left_alone_until_that_ends(
+    keeping: Keeping, store: Holdings
+) -> None:
+    store.volume.disk.create().write([DATA])  # an upload to the first process
+    second = keeping.holdings()
+    with pytest.raises(InUse, match=f"process {os.getpid()}"):
+        await second.enroll()
+    with logged("error") as said:
+        await second.look()
+    assert "p1:s1 is unavailable" in said[0]
+    assert not second.volume.usable
+    assert len(received(store)) == 1
+    store.volume.release()
+    await second.look()
+    assert second.volume.usable
+    assert received(store) == []
 
 
 @pytest_twisted.ensureDeferred

@@ -1,6 +1,7 @@
 """What `twistd oose` takes, and how it ends when it cannot run."""
 
 import os
+import socket
 import subprocess
 import sys
 from io import StringIO
@@ -28,7 +29,10 @@ def options(config: Path | None = None, **twistd: object) -> tap.Options:
 
 def written(folder: Path, text: str = "") -> Path:
     path = folder / "local.py"
-    path.write_text(f"root = {str(folder / 'data')!r}\nstore = {{'enabled': True}}\n{text}")
+    path.write_text(
+        f"root = {str(folder / 'data')!r}\nstore = {{'enabled': True, 'port': 0}}\n"
+        f"prism = {{'enabled': True, 'port': 0}}\n{text}"
+    )
     return path
 
 
@@ -73,6 +77,7 @@ def test_the_service_brings_a_log_observer_of_its_own(
     observe: Any = application.getComponent(ILogObserver)
     observe({"log_format": "hello", "part": "oose:test", "log_time": 0})
     assert "hello" in stream.getvalue()
+    service.release()
 
 
 def test_a_logger_that_twistd_was_given_is_left_alone(tmp_path: Path) -> None:
@@ -81,6 +86,7 @@ def test_a_logger_that_twistd_was_given_is_left_alone(tmp_path: Path) -> None:
         application = Application()
         service.setServiceParent(application)
         assert application.getComponent(ILogObserver) is None
+        service.release()
 
 
 def test_a_log_file_is_where_twistd_would_have_put_it(
@@ -104,11 +110,38 @@ def test_what_is_insecure_is_said_at_every_start(tmp_path: Path) -> None:
     publisher: Any = globalLogPublisher
     publisher.addObserver(seen.append)
     try:
-        path = written(tmp_path, "insecure = True\nprism = {'enabled': True, 'listen': '0.0.0.0'}")
-        tap.makeService(options(path, nodaemon=True))
+        path = written(tmp_path, "insecure = True\nprism['listen'] = '0.0.0.0'")
+        service: Any = tap.makeService(options(path, nodaemon=True))
+        service.release()
     finally:
         publisher.removeObserver(seen.append)
     assert any("prism.listen" in str(event.get("warning")) for event in seen)
+
+
+def test_a_root_that_another_process_uses_ends_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = one_machine(tmp_path)
+    first = tap.put_together(settings, lambda: None)
+    first.claim()
+    with pytest.raises(SystemExit) as ended:
+        make(settings)
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"Cannot start: {settings.root} is in use by process {os.getpid()}")
+    first.release()
+    make(settings)
+
+
+def test_a_port_in_use_ends_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit) as ended:
+            make(one_machine(tmp_path, prism={"enabled": True, "port": port}))
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"Cannot start: prism1 cannot listen on 127.0.0.1:{port}: ")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["[]", '{"prism": {}}', "nonsense"])
@@ -138,7 +171,8 @@ def make(settings: Settings) -> None:
     given: Any = tap.Options()
     given.settings = settings
     given.parent = {"nodaemon": True}
-    tap.makeService(given)
+    service: Any = tap.makeService(given)
+    service.release()
 
 
 def test_peers_may_be_verified_by_a_file_of_certificates(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ WITHOUT_TWISTED = {
     "durable",
     "errors",
     "incoming",
+    "locks",
     "media_types",
     "placement",
     "ranges",
