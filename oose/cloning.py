@@ -121,9 +121,9 @@ class _Job:
         copies = {copy.place: copy for copy in self._sink.copies}
         self.errors += self._sink.dropped.values()
         self._tried |= self._sink.dropped.keys()
-        chosen = self._choose(size=None, among=copies.keys())
-        self._tried |= copies.keys()
-        await self._commit([copies[each.name] for each in chosen])
+        while chosen := self._choose(size=None, among=copies.keys()):
+            self._tried.update(each.name for each in chosen)
+            await self._commit([copies[each.name] for each in chosen])
 
     async def top_up(self) -> None:
         """Go on with other stores until there are enough or none is left."""
@@ -170,9 +170,11 @@ class _Job:
         hash_type = hash_type_of(self._new.hash)
         copies = []
         for place in places:
-            copy = Copy(place, self._cloning.keepers.receive(place, hash_type))
-            self._sink.copies.append(copy)  # so that it is withdrawn with the others
-            copies.append(copy)
+            try:
+                copies.append(Copy(place, self._cloning.keepers.receive(place, hash_type)))
+            except OoseError as error:  # it went out of service just now
+                self.errors.append(error)
+        self._sink.copies += copies  # so that they are withdrawn with the others
         return copies
 
     async def _commit(self, copies: Sequence[Copy]) -> None:
@@ -193,14 +195,20 @@ class _Job:
     async def _send(self, sender: Sender, places: Sequence[str]) -> None:
         path = relative_path(self._new.hash, self._new.mime_extension)
         for place in places:
+            if await self._send_from_any(sender, place):
+                self._sent.append(self._new.on(*split_place(place), path))
+                self.clones.append(self._sent[-1])
+
+    async def _send_from_any(self, sender: Sender, place: str) -> bool:
+        for clone in self.clones:
             try:
-                await sender.send(self.clones[0], place)
+                await sender.send(clone, place)
             except OoseError as error:
                 _log.warn("{place} could not be sent a clone: {why}", place=place, why=error)
                 self.errors.append(error)
             else:
-                self._sent.append(self._new.on(*split_place(place), path))
-                self.clones.append(self._sent[-1])
+                return True
+        return False
 
 
 def split_place(place: str) -> tuple[str, str]:

@@ -1,17 +1,27 @@
 """What a connection to a peer takes: where it is, by what names it goes, what it is shown."""
 
 from base64 import b64encode
+from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 from hyperlink import URL
-from twisted.internet.interfaces import IReactorTCP, IReactorTime
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IReactorTCP,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IPolicyForHTTPS
+from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
+from zope.interface import implementer
 
 from oose import __version__
 from oose.credentials import Credentials
+from oose.keepalive import keep_alive
 from oose.line import Line, LineEndpoint, Resolve
 
 
@@ -35,6 +45,27 @@ class Address:
         return self._base + path.encode("ascii")
 
 
+@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+@frozen
+class KeptAlive:
+    """Connections whose end is noticed although nothing moves on them."""
+
+    endpoint: LineEndpoint
+
+    def endpointForURI(self, uri: URI) -> "KeptAlive":
+        """See `IAgentEndpointFactory`."""
+        return KeptAlive(self.endpoint.endpointForURI(uri))
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
+        """See `IStreamClientEndpoint`."""
+        return self.endpoint.connect(protocolFactory).addCallback(_kept_alive)
+
+
+def _kept_alive(protocol: Any) -> Any:
+    keep_alive(protocol.transport)
+    return protocol
+
+
 @frozen
 class Dialling:
     """Connects to peers; `policy` judges their certificates."""
@@ -47,7 +78,7 @@ class Dialling:
 
     def agent(self, line: Line, pool: HTTPConnectionPool | None = None) -> Agent:
         """An agent whose connections go over `line`: one after the other where there is a pool."""
-        endpoints = LineEndpoint(self.reactor, line, self.resolve, self.policy)
+        endpoints = KeptAlive(LineEndpoint(self.reactor, line, self.resolve, self.policy))
         agent: Agent = Agent.usingEndpointFactory(self.reactor, endpoints, pool)
         return agent
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import Clock
 
 from oose import tls
 from oose.cloning import Sender
@@ -90,6 +89,7 @@ class Cluster:
     """Stores, and what prisms know of them, over one database."""
 
     keeping: Keeping
+    pem: Path | None = None
     stores: dict[str, Elsewhere] = field(factory=dict)
     told: Told = field(factory=Told)
     peers: PeerClient = field(init=False)
@@ -100,7 +100,7 @@ class Cluster:
         self.keepers = self.make_keepers()
 
     def client(self, credentials: Credentials = CREDENTIALS) -> PeerClient:
-        policy = tls.client_policy(True, own=None)
+        policy = tls.client_policy(True, own=self.pem)
         return PeerClient(reactor, policy, credentials, clock=self.keeping.clock)
 
     def make_keepers(self, local: dict[str, Any] | None = None) -> ClusterKeepers:
@@ -116,9 +116,13 @@ class Cluster:
         holdings = await keeping.start(name, pool)
         room = self.make_room(holdings, **more)
         site = RoomSite(room, idle_timeout=60, clock=keeping.clock)
-        port = reactor.listenTCP(0, site, interface="127.0.0.1")
+        if self.pem is None:
+            port = reactor.listenTCP(0, site, interface="127.0.0.1")
+            url = f"http://127.0.0.1:{port.getHost().port}"
+        else:
+            port = reactor.listenSSL(0, site, tls.load(self.pem), interface="127.0.0.1")
+            url = f"https://localhost:{port.getHost().port}"
         self.stores[name] = Elsewhere(holdings.place, holdings, room, site, port)
-        url = f"http://127.0.0.1:{port.getHost().port}"
         await self.change(holdings.place, url=url, machine=machine, group=group)
         return self.stores[name]
 
@@ -193,9 +197,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(folder: Path, *stores: str) -> AsyncIterator[Cluster]:
-    """A cluster of stores as `name:machine:group` says."""
-    made = Cluster(await Keeping.begin(folder))
+async def cluster(folder: Path, *stores: str, pem: Path | None = None) -> AsyncIterator[Cluster]:
+    """A cluster of stores as `name:machine:group` says, over TLS with the certificate in `pem`."""
+    made = Cluster(await Keeping.begin(folder), pem)
     for each in stores:
         await made.add(*each.split(":"))
     try:
@@ -233,5 +237,11 @@ async def until(holds: Any) -> None:
     raise AssertionError("it does not come to be")
 
 
-def clock_of(cluster: Cluster) -> Clock:
-    return cluster.keeping.clock
+async def passing(made: Cluster, holds: Any) -> None:
+    """Let time pass until something is as it should be, slowly enough for who is there."""
+    for _ in range(4000):
+        if holds():
+            return
+        made.keeping.clock.advance(0.01)
+        await turns(2)
+    raise AssertionError("it does not come to be in time")

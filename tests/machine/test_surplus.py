@@ -40,9 +40,9 @@ class AtOnce:
 
 
 async def finished(made: Cluster, *works: Deferred[Any]) -> list[Any]:
-    """What works come to, while time passes."""
+    """What works come to, while time passes: too slowly for a store that answers to seem dead."""
     while not all(work.called and not work.paused for work in works):
-        made.keeping.clock.advance(0.05)
+        made.keeping.clock.advance(0.0005)
         await turns(1)
     return [await work for work in works]
 
@@ -187,7 +187,8 @@ async def test_a_claim_that_somebody_else_wins_meanwhile_is_lost(tmp_path: Path)
         await content.put(HELLO, {"wanted": 2})
         surplus = made.surplus("prism1")
         real: Any = surplus.content
-        put, raced = real.put, []
+        put = real.put
+        raced: list[Any] = []
 
         async def slower(*args: Any) -> Any:
             if len(args) == 3 and not raced:

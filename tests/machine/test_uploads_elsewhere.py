@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
+from oose import tls
 from oose.errors import DiskFull, TooLarge, Unavailable
 from oose.sink import BATCH
-from tests.machine.elsewhere import Cluster, cluster, send, turns, until
+from tests.machine.elsewhere import Cluster, cluster, passing, send, turns, until
 from tests.unit.logged import logged
 
 HELLO = hashlib.sha1(b"hello").hexdigest()
@@ -55,6 +57,17 @@ async def test_a_small_file_costs_two_requests_and_no_new_connection(tmp_path: P
         assert len(store.channels) == 1
         requests = store.room.lobby.stats.tree(0)["requests"]
         assert requests == {"commit": {"200": 3}, "confirm": {"200": 3}}
+
+
+@pytest_twisted.ensureDeferred
+async def test_stores_are_reached_over_tls_too(tmp_path: Path) -> None:
+    pem = tls.self_signed(tmp_path / "own.pem", [], datetime.now(UTC))
+    async with cluster(tmp_path, "s1:m1", "s2:m2", pem=pem) as made:
+        for data in (b"hello", LARGE):
+            assert (await send(made.uploads(2).open("sha1", None), data)).count == 2
+        await settled(made)
+        for store in made.stores.values():
+            assert sorted(path.read_bytes() for path in store.files()) == sorted([b"hello", LARGE])
 
 
 @pytest_twisted.ensureDeferred
@@ -152,10 +165,8 @@ async def test_a_store_that_answers_nothing_is_given_up_within_seconds(tmp_path:
         sending = Deferred.fromCoroutine(send(made.uploads(1).open("sha1", None), b"hello"))
         await turns()
         made.told.avoided.clear()
-        for _ in range(3):
-            assert not sending.called
-            made.keeping.clock.advance(1)
-            await turns()
+        await passing(made, lambda: bool(made.told.failures))
+        assert 3 <= made.keeping.clock.seconds() < 4
         assert (await sending).count == 1
         assert made.told.failures == ["p1:s1"]
         assert [record.place for record in await made.records(HELLO)] == ["p1:s2"]
@@ -262,6 +273,72 @@ async def test_bytes_that_change_on_the_way_are_not_kept(tmp_path: Path) -> None
         store = made.stores["s1"]
         await until(lambda: store.leftovers() == [])
         assert store.files() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_has_the_bytes_goes_before_one_that_has_not(tmp_path: Path) -> None:
+    async with cluster(tmp_path, "s1:m1", "s2:m2", "s3:m3", "s4:m4") as made:
+        await send(made.uploads(1, chance=lambda: 0.9).open("sha1", None), LARGE)
+        upload = made.uploads(2).open("sha1", None)
+        upload.sink.feed(LARGE[:BATCH])
+        await turns(50)
+        first, second = (copy.place for copy in upload.sink.copies)
+        await made.stores[first[3:]].die()
+        assert (await send(upload, LARGE[BATCH:])).count == 2
+        assert {each.place for each in await made.records(name_of(LARGE))} == {"p1:s4", second}
+
+
+@pytest_twisted.ensureDeferred
+async def test_another_clone_is_sent_where_the_first_cannot_be(tmp_path: Path) -> None:
+    async with cluster(tmp_path, "s1:m1", "s2:m2", "s3:m3", "s4:m4") as made:
+        upload = made.uploads(3).open("sha1", None)
+        places = [copy.place for copy in upload.sink.copies]
+        assert places == ["p1:s1", "p1:s2", "p1:s3"]
+        upload.sink.feed(LARGE[:BATCH])
+        await until(lambda: made.stores["s3"].leftovers() != [])
+        await made.stores["s3"].die()
+        asked: list[str] = []
+        ask = made.peers.ask
+
+        async def deaf(url: str, path: str, *args: Any, **more: Any) -> Any:
+            asked.append(path)
+            if len(asked) == 1:
+                raise Unavailable("away")
+            return await ask(url, path, *args, **more)
+
+        peers: Any = made.peers
+        peers.ask = deaf
+        assert (await send(upload, LARGE[BATCH:])).count == 3
+        assert asked == ["/content/send", "/content/send"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_too_large_for_memory_needs_a_clone_to_be_sent_from(tmp_path: Path) -> None:
+    async with cluster(tmp_path, "s1:m1", "s2:m2") as made:
+        upload = made.uploads(1).open("sha1", None)
+        upload.sink.feed(LARGE)
+        await upload.sink.seal()
+        await made.stores["s1"].die()
+        with pytest.raises(Unavailable):
+            await send(upload, b"")
+        assert await made.records(name_of(LARGE)) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_goes_out_of_service_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    async with cluster(tmp_path, "s1:m1", "s2:m2", "s3:m3") as made:
+        upload = made.uploads(1).open("sha1", None)
+        await made.stores["s1"].die()
+        keepers: Any = made.keepers
+        receive = keepers.receive
+
+        def gone(place: str, hash_type: str) -> Any:
+            keepers.receive = receive
+            raise Unavailable(f"{place} is gone")
+
+        keepers.receive = gone
+        assert (await send(upload, b"hello")).count == 1
+        assert [each.place for each in await made.records(HELLO)] == ["p1:s3"]
 
 
 # A connection lost between commit and confirmation.
@@ -382,7 +459,10 @@ async def test_a_slow_store_holds_its_source_back(tmp_path: Path) -> None:
             await turns(10)
         assert calls == ["pause"]
         assert fed < 30  # three batches here, as many there, one and the sockets' between
-        held = next(each.held for each in made.stores["s1"].channels)
+        store = made.stores["s1"]
+        await until(lambda: any(each.held for each in store.channels))
+        await turns(100)
+        [held] = [each.held for each in store.channels]
         assert held.sink._queued < 6 * BATCH
         door.callback(None)
         await until(lambda: "resume" in calls)
