@@ -14,6 +14,7 @@ from oose.errors import NotFound, Unavailable
 from oose.existence import Existence
 from oose.locks import InUse
 from oose.log import part
+from oose.media_types import media_type_of
 from oose.metadata.documents import Documents, Stale
 from oose.metadata.records import InventoryRecord, record_id
 from oose.placement import Candidate
@@ -143,9 +144,30 @@ class Holdings:
         return InventoryRecord.from_document(document) if document is not None else None
 
     async def own_record(self, content_hash: str) -> InventoryRecord | None:
-        """The same from the cache of all clones; for deliveries."""
-        records = await self._existence.records(content_hash)
+        """The same from the cache of all clones, for deliveries.
+
+        While the inventory does not answer the disk's word is enough.
+        """
+        try:
+            records = await self._existence.records(content_hash)
+        except Unavailable:
+            found = await self.volume.find(content_hash)
+            if found is None:
+                raise
+            return self._as_found(content_hash, found)
         return next((record for record in records if record.place == self.place), None)
+
+    def _as_found(self, content_hash: str, found: Found) -> InventoryRecord:
+        return InventoryRecord(
+            hash=content_hash,
+            prism=self.prism,
+            store=self.store,
+            mime_type=media_type_of(found.ext),
+            mime_extension=found.ext,
+            relative_path=found.relative_path,
+            size=found.size,
+            created=0,
+        )
 
     # Verification and removal.
 

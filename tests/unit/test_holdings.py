@@ -138,6 +138,21 @@ async def test_a_stores_own_record_is_told_from_others(keeping: Keeping, store: 
     assert await other.own_record(HASH) == theirs
 
 
+@pytest_twisted.ensureDeferred
+async def test_while_the_inventory_is_away_the_disks_word_is_enough(
+    keeping: Keeping, store: Holdings
+) -> None:
+    record = await keeping.put(store, DATA)
+    keeping.existence.forget(HASH)
+    await keeping.database.close()
+    own = await store.own_record(HASH)
+    assert own is not None
+    same = ("hash", "place", "relative_path", "size", "mime_type", "mime_extension")
+    assert [getattr(own, name) for name in same] == [getattr(record, name) for name in same]
+    with pytest.raises(Unavailable):
+        await store.own_record("0" * 40)
+
+
 # Verification
 
 
