@@ -67,8 +67,8 @@ class Link:
         )
         try:
             return await self._asking
-        except CancelledError:
-            if self._closed is not None:
+        except (CancelledError, OoseError):
+            if self._closed is not None:  # which is why it failed
                 raise self._closed from None
             raise
         finally:

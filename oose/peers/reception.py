@@ -129,7 +129,8 @@ class RemoteReception:
         except Exception:
             _log.failure("Sending to {peer} failed", Failure(), peer=link.peer)
             self._error = Unavailable(f"The file could not be sent to {link.peer}")
-        self._judge(self._error)
+        if not self._over:  # else it was given up here
+            self._judge(self._error)
         body.stopProducing()
         self._answered.callback(None)
 

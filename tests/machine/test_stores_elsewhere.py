@@ -212,10 +212,12 @@ async def test_a_store_that_takes_nothing_is_given_up(tmp_path: Path) -> None:
         upload = made.uploads(1).open("sha1", None)
         made.stores["s1"].port.stopReading()
         upload.sink.feed(b"x" * 5_000_000)
-        await passing(made, lambda: bool(made.told.failures))
+        await until(lambda: not upload.sink._turn.locked)
+        sending = Deferred.fromCoroutine(send(upload, b"more"))
+        await passing(made, lambda: sending.called)
         assert 3 <= made.keeping.clock.seconds() < 4
         with pytest.raises(Unreachable, match="does not answer any more"):
-            await send(upload, b"more")
+            await sending
         assert made.told.failures == ["p1:s1"]
 
 
@@ -291,6 +293,20 @@ async def test_a_stopped_body_is_a_failure(tmp_path: Path) -> None:
         with pytest.raises(Unavailable, match="given up"):
             await reception.write([b"hello"])
         await reception.withdraw()
+        assert made.told.failures == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_upload_that_is_given_up_says_nothing_of_its_stores(tmp_path: Path) -> None:
+    async with cluster(tmp_path, "s1:m1") as made:
+        upload = made.uploads(1).open("sha1", None)
+        upload.sink.feed(b"x" * 5_000_000)
+        await until(lambda: made.stores["s1"].leftovers() != [])
+        await upload.abandon()
+        await until(lambda: made.stores["s1"].channels == [])
+        await turns()
+        assert made.told.failures == made.told.answers == []
+        assert made.stores["s1"].leftovers() == []
 
 
 # A store's routes for it.

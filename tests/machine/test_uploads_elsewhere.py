@@ -341,6 +341,59 @@ async def test_a_store_that_goes_out_of_service_meanwhile_is_passed_over(tmp_pat
         assert [each.place for each in await made.records(HELLO)] == ["p1:s3"]
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_clone_that_was_sent_is_removed_again_where_fewer_are_not_accepted(
+    tmp_path: Path,
+) -> None:
+    async with cluster(tmp_path, "s1:m1", "s2:m2", "s3:m3", "s4:m4") as made:
+        upload = made.uploads(3, accept_fewer=False).open("sha1", None)
+        upload.sink.feed(LARGE[:BATCH])
+        await until(lambda: all(made.stores[each].leftovers() for each in ("s1", "s2", "s3")))
+        await made.stores["s2"].die()
+        await made.stores["s3"].die()
+        made.told.avoided |= {"p1:s2", "p1:s3"}
+        with pytest.raises(Unavailable, match="Only 2 of 3 clones"):
+            await send(upload, LARGE[BATCH:])
+        assert await made.records(name_of(LARGE)) == []
+        assert made.stores["s4"].files() == []
+        await until(lambda: made.stores["s1"].channels == [])
+        made.keeping.clock.advance(30)
+        await until(lambda: made.stores["s1"].leftovers() == [])
+        assert made.stores["s1"].files() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clone_that_was_sent_and_cannot_be_removed_is_told_of(tmp_path: Path) -> None:
+    async with cluster(tmp_path, "s1:m1", "s2:m2", "s3:m3") as made:
+        upload = made.uploads(3, accept_fewer=False).open("sha1", None)
+        upload.sink.feed(LARGE[:BATCH])
+        await until(lambda: all(each.leftovers() for each in made.stores.values()))
+        await made.stores["s3"].die()
+        await made.add("s4", "m4")
+        await made.stores["s2"].die()
+        made.told.avoided.add("p1:s2")
+        holdings: Any = made.stores["s4"].holdings
+
+        async def away(content_hash: str) -> None:
+            raise Unavailable("away")
+
+        holdings.remove = away
+        with logged("warn") as said, pytest.raises(Unavailable, match="Only 2 of 3 clones"):
+            await send(upload, LARGE[BATCH:])
+        assert any("p1:s4 keeps" in line for line in said)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clone_that_nobody_can_send_is_left_out(tmp_path: Path) -> None:
+    async with cluster(tmp_path, "s1:m1", "s2:m2", "s3:m3") as made:
+        upload = made.uploads(2).open("sha1", None)
+        upload.sink.feed(LARGE[:BATCH])
+        await until(lambda: made.stores["s2"].leftovers() != [])
+        await made.stores["s2"].die()
+        made.stores["s3"].holdings.volume.disk.min_free = 10**18
+        assert (await send(upload, LARGE[BATCH:])).count == 1
+
+
 # A connection lost between commit and confirmation.
 
 
@@ -367,6 +420,7 @@ async def test_what_was_committed_and_not_confirmed_is_kept_where_it_is_recorded
             return await get(document_id)
 
         inventory.get = away
+        arrival = next(each.held for each in store.channels)
         await upload.abandon()
         await until(lambda: store.channels == [])
         made.keeping.clock.advance(29)
@@ -375,6 +429,8 @@ async def test_what_was_committed_and_not_confirmed_is_kept_where_it_is_recorded
         assert (len(store.files()), len(asked)) == (1, 1)
         made.keeping.clock.advance(10)
         await until(lambda: store.leftovers() == [])
+        assert len(store.files()) == int(recorded)
+        await arrival.end(recorded=not recorded)
         assert len(store.files()) == int(recorded)
 
 
@@ -388,7 +444,18 @@ async def test_a_store_that_stops_leaves_the_question_to_its_next_start(tmp_path
         await upload.sink.commit(upload.sink.copies[0], HELLO, "txt")
         await upload.abandon()
         await until(lambda: store.channels == [])
+        inventory: Any = made.keeping.inventory
+        asked: list[str] = []
+
+        async def never(document_id: str) -> Any:
+            asked.append(document_id)
+            await Deferred()
+
+        get, inventory.get = inventory.get, never
+        made.keeping.clock.advance(30)
+        assert len(asked) == 1
         store.room.arrivals.stop()
+        inventory.get = get
         made.keeping.clock.advance(100)
         assert len(store.files()) == len(store.leftovers()) == 1
         await store.holdings.enroll()
