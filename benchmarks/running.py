@@ -147,7 +147,9 @@ def nginx(folder: Path, root: Path) -> Iterator[Running]:
         yield running
 
 
-def send_file(port: int, token: str, chunks: Iterator[bytes], size: int) -> float:
+def send_file(
+    port: int, token: str, chunks: Iterator[bytes], size: int, host: str = "127.0.0.1"
+) -> float:
     """One multipart upload over a plain socket; the seconds until it was answered with 200."""
     boundary = b"----oose-benchmark"
     head = (
@@ -161,7 +163,7 @@ def send_file(port: int, token: str, chunks: Iterator[bytes], size: int) -> floa
         f"Content-Type: multipart/form-data; boundary={boundary.decode()}\r\n\r\n"
     ).encode()
     begun = time.perf_counter()
-    with socket.create_connection(("127.0.0.1", port)) as connection:
+    with socket.create_connection((host, port)) as connection:
         connection.sendall(request + head)
         for chunk in chunks:
             connection.sendall(chunk)

@@ -88,13 +88,18 @@ def uploads(folder: Path) -> list[Row]:
 
 
 def wrk(
-    port: int, path: str, connections: int, script: Path | None = None, seconds: int = SECONDS
+    port: int,
+    path: str,
+    connections: int,
+    script: Path | None = None,
+    seconds: int = SECONDS,
+    host: str = "127.0.0.1",
 ) -> float:
     """Requests a second; `RuntimeError` when any was refused."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s"]
     command += ["-s", str(script)] if script else []
     ended = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True
+        [*command, f"http://{host}:{port}{path}"], capture_output=True, text=True, check=True
     )
     if "Non-2xx" in ended.stdout or "Socket errors" in ended.stdout:
         raise RuntimeError(ended.stdout)

@@ -122,4 +122,7 @@ class Cluster:
 
     def describe(self) -> Mapping[str, int]:
         """See `Databases.describe`."""
-        return {"couchdb": self._couch.requests, "redis": self._redis.asked}
+        return {
+            "couchdb": self._couch.requests - self._couch.listens,
+            "redis": self._redis.asked,
+        }

@@ -163,7 +163,7 @@ class Prism:
         referrers = parse_referrers(fields.get("referrer"))
         life = fields.number("life", least=1, most=MOST_LIFE) or self._parts.purchase_life
         existence = self._parts.existence
-        if not existence.counting(await existence.records(content_hash)):
+        if not existence.candidates(await existence.records(content_hash)):
             raise NotFound(f"{content_hash} was not found")
         desk = self._parts.desk
         return as_answer(await desk.sell(content_hash, ext, referrers, life, self.lobby.now()))

@@ -33,7 +33,8 @@ _room = {
 root = str(_folder / _name)
 machine = _name
 group = _site
-ssl = {"pem": str(_folder / "cluster.pem"), "verify": str(_folder / "cluster.pem")}
+if "OOSE_CLUSTER_PLAIN" not in _environment:
+    ssl = {"pem": str(_folder / "cluster.pem"), "verify": str(_folder / "cluster.pem")}
 couchdb = {
     "url": _environment.get("OOSE_CLUSTER_COUCHDB", "http://127.0.2.1:5984"),
     "username": "oose",
@@ -48,6 +49,7 @@ heartbeat = {
     "vote_life": "20s",
     **json.loads(_environment.get("OOSE_CLUSTER_HEARTBEAT", "{}")),
 }
+clones = {"minimum": int(_environment.get("OOSE_CLUSTER_CLONES", "2"))}
 if _name.startswith("prism"):
     prism = {**_room, "port": int(_environment.get("OOSE_CLUSTER_PRISM_PORT", "5971"))}
     retrieve = {"allow_private": True}  # so that a file of this machine can be imported

@@ -46,6 +46,7 @@ class Cluster:
     folder: Path
     ports: Ports = field(factory=Ports)
     heartbeat: str = "{}"
+    more: Mapping[str, str] = field(factory=dict)  # of the environment, for measurements
     redis: Server = field(init=False)
     couchdb: Server = field(init=False)
     peers: dict[str, Server] = field(init=False)
@@ -78,7 +79,8 @@ class Cluster:
     def url(self, name: str) -> str:
         """Where a peer is."""
         host, port = self.ports.of(name)
-        return f"https://{host}:{port}"
+        scheme = "http" if "OOSE_CLUSTER_PLAIN" in self.more else "https"
+        return f"{scheme}://{host}:{port}"
 
     def environment(self, name: str) -> Mapping[str, str]:
         """What a peer's configuration reads."""
@@ -92,6 +94,7 @@ class Cluster:
             "OOSE_CLUSTER_PRISM_PORT": str(self.ports.prism),
             "OOSE_CLUSTER_STORE_PORT": str(self.ports.store),
             "OOSE_CLUSTER_HEARTBEAT": self.heartbeat,
+            **self.more,
         }
 
     def start(self) -> None:
