@@ -30,11 +30,14 @@ class Outgoing:
     cache: str
 
     def headers(self) -> Headers:
-        """The headers that every answer with (part of) the file has, a 304 too."""
+        """The headers that every answer with (part of) the file has."""
+        return (*self.unchanged(), (b"Content-Type", self.mime_type.encode("ascii")))
+
+    def unchanged(self) -> Headers:
+        """Those of a 304: without what describes a body (RFC 9110 section 15.4.5)."""
         return (
             (b"ETag", b'"%s"' % self.etag.encode("ascii")),
             (b"Cache-Control", self.cache.encode("ascii")),
-            (b"Content-Type", self.mime_type.encode("ascii")),
             (b"Content-Disposition", self.disposition.encode("latin-1")),
             (b"Accept-Ranges", b"bytes"),
             (b"X-Content-Type-Options", b"nosniff"),
@@ -121,7 +124,8 @@ class Deliveries:
     async def _send(self, request: IntakeRequest, outgoing: Outgoing, content: Content) -> None:
         self.running += 1
         try:
-            if not request.is_gone and await self._send_content(request, outgoing, content):
+            complete = not request.is_gone and await self._send_content(request, outgoing, content)
+            if complete and not request.is_gone:  # who has it all may be gone before we know
                 request.finish()
         finally:
             self.running -= 1
@@ -183,7 +187,7 @@ def judged(request: IntakeRequest, outgoing: Outgoing) -> Answer | None:
         if_none_match=request.header(b"if-none-match"),
     )
     if verdict is Verdict.NOT_MODIFIED:
-        return Answer(304, b"", outgoing.headers())
+        return Answer(304, b"", outgoing.unchanged())
     if verdict is Verdict.PRECONDITION_FAILED:
         return Answer(412, b'{"error": "The content is not what If-Match names"}')
     return None

@@ -151,7 +151,8 @@ class IntakeRequest(Request):
             self.transport.abortConnection()
             return
         self.begin(answer.status, answer.headers)
-        self.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(answer.body)])
+        if answer.status != 304:  # it would be that of a 200
+            self.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(answer.body)])
         if self._whole:
             self.write(answer.body)
             self.finish()
