@@ -8,6 +8,7 @@ what takes the body, and then hands over the bytes as they arrive.
 import itertools
 import secrets
 from collections.abc import Iterator
+from contextvars import copy_context
 from io import BytesIO
 from typing import Any, Protocol
 
@@ -75,6 +76,8 @@ class IntakeRequest(Request):
         super().__init__(channel, *args, **kwargs)
         self.room = channel.site.room
         self.id = next(_ids)
+        self._context = copy_context()  # what is logged in it bears the request's id
+        self._context.run(request_id.set, self.id)
         self._early: list[bytes] = []
 
     # What Twisted's channel calls.
@@ -177,10 +180,10 @@ class IntakeRequest(Request):
     # The request's life.
 
     def _start(self, length: int | None, *, expects: bool) -> None:
-        self._serving = Deferred.fromCoroutine(self._serve(length, expects=expects))
+        work = self._serve(length, expects=expects)
+        self._serving = self._context.run(Deferred.fromCoroutine, work)
 
     async def _serve(self, length: int | None, *, expects: bool) -> None:
-        request_id.set(self.id)  # for this coroutine's own context and what it calls
         endpoint = "none"
         try:
             match = self.room.routes.match(self.method, self.uri)
@@ -254,7 +257,7 @@ class IntakeRequest(Request):
     def _feed(self, data: bytes) -> None:
         assert self.body is not None
         try:
-            self.body.feed(data)
+            self._context.copy().run(self.body.feed, data)
         except OoseError as error:
             self.fail(error)
 

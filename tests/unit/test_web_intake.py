@@ -4,7 +4,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.web.http import HTTPChannel
 
+from oose.background import in_background
 from oose.errors import DiskFull, TooLarge
+from oose.log import request_id
 from oose.web.answers import Answer
 from oose.web.channel import LINGER_BYTES, LINGER_SECONDS
 from oose.web.intake import NoBody
@@ -80,6 +82,23 @@ def test_a_body_is_fed_as_it_arrives(wire: Wire, room: PlayRoom) -> None:
     assert wire.response().json() == {"name": "a", "size": 10}
     assert room.opened == [(10, {"name": "a"})]
     assert room.taker.abandoned == 1
+
+
+def test_what_happens_to_a_body_bears_the_id_of_its_request(wire: Wire, room: PlayRoom) -> None:
+    seen: list[str | None] = []
+
+    async def later() -> None:
+        seen.append(request_id.get())
+
+    def feed(data: bytes) -> None:
+        seen.append(request_id.get())
+        in_background(later())
+
+    room.taker.feed = feed  # type: ignore[method-assign] # the body that looks
+    whole = request("PUT", "/put/a", b"0123456789", GOOD)
+    wire.send(whole[:-5]).send(whole[-5:])
+    assert seen == [wire.response().headers["x-request-id"]] * 4
+    assert request_id.get() is None
 
 
 def test_a_chunked_body_has_no_known_length(wire: Wire, room: PlayRoom) -> None:
