@@ -34,7 +34,7 @@ class Room:
         self.stores[holdings.place] = holdings
         return holdings
 
-    def uploads(self, wanted: int = 1, only: str | None = None) -> Uploads:
+    def uploads(self, wanted: int = 1, only: str | None = None, **more: Any) -> Uploads:
         return Uploads(
             self.stores,
             self.keeping.inventory,
@@ -44,6 +44,7 @@ class Room:
             clock=self.keeping.clock,
             chance=lambda: 0.5,
             only=only,
+            **more,
         )
 
     async def records(self, content_hash: str = HELLO) -> Sequence[InventoryRecord]:
@@ -309,3 +310,96 @@ async def test_what_is_abandoned_before_its_end_leaves_nothing(folder: Path) -> 
     assert len(room.leftovers()) == 1
     await upload.abandon()
     assert room.leftovers() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_waits_for_the_same_content_has_its_turn_after_the_first(folder: Path) -> None:
+    room = await begin(folder, "s1")
+    uploads = room.uploads()
+    existence: Any = room.keeping.existence
+    records = existence.records
+    doors: list[Deferred[None]] = []
+
+    async def slow(*args: object, **more: object) -> object:
+        doors.append(Deferred())
+        await doors[-1]
+        return await records(*args, **more)
+
+    existence.records = slow
+    works = [Deferred.fromCoroutine(send(uploads.open("sha1", None))) for _ in range(2)]
+    assert len(doors) == 1
+    doors[0].callback(None)
+    assert (works[0].called, works[1].called, len(doors)) == (True, False, 2)
+    doors[1].callback(None)
+    assert [(await work).count for work in works] == [1, 1]
+    assert uploads._settling == {}
+
+
+class Sending:
+    """A sender whose stores get clones, all but those that are `deaf`."""
+
+    def __init__(self, room: Room, deaf: str) -> None:
+        self.room = room
+        self.deaf = deaf
+        self.sent: list[str] = []
+
+    async def send(self, record: InventoryRecord, target: str) -> None:
+        if target == self.deaf:
+            raise Unavailable("deaf")
+        self.sent.append(target)
+
+
+class Dropping(Failing):
+    """A store that fails while bytes arrive."""
+
+    def receive(self) -> Reception:
+        reception: Any = self._holdings.receive()
+
+        async def write(*args: object) -> None:
+            raise self._error
+
+        reception.write = write
+        made: Reception = reception
+        return made
+
+
+@pytest_twisted.ensureDeferred
+async def test_stores_that_drop_out_are_made_up_for_by_those_that_are_left(folder: Path) -> None:
+    room = await begin(folder, "s1", "s2", "s3", "s4", "s5", "s6")
+    sending = Sending(room, "")
+    uploads = room.uploads(wanted=3, sender=sending)
+    upload = uploads.open("sha1", None)
+    good, *bad = (copy.place for copy in upload.sink.copies)
+    await upload.abandon()
+    for place in bad:
+        room.stores[place] = Dropping(room.stores[place], DiskFull("full"))
+    others = sorted(room.stores.keys() - {good, *bad})
+    sending.deaf = others[1]
+    kept = await send(uploads.open("sha1", None), b"x" * 2_000_000)
+    assert (kept.count, sorted(sending.sent)) == (3, [others[0], others[2]])
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_sent_to_a_store_that_is_gone_is_not_removed_there(folder: Path) -> None:
+    room = await begin(folder, "s1", "s2", "s3")
+    sending = Sending(room, "")
+    uploads = room.uploads(wanted=3, sender=sending, accept_fewer=False)
+    upload = uploads.open("sha1", None)
+    _, *bad = (copy.place for copy in upload.sink.copies)
+    await upload.abandon()
+    for place in bad:
+        room.stores[place] = Dropping(room.stores[place], DiskFull("full"))
+    await room.add("s4")
+    gone = room.stores["p1:s4"]
+    upload = uploads.open("sha1", None)
+    upload.sink.feed(b"x" * 2_000_000)
+
+    async def send_and_go(record: InventoryRecord, target: str) -> None:
+        room.stores.pop(target)
+
+    sender: Any = sending
+    sender.send = send_and_go
+    with pytest.raises(DiskFull, match="Only 2 of 3"):
+        await send(upload, b"x")
+    assert gone is not None
+    assert room.files() == []
