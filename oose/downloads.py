@@ -47,7 +47,7 @@ class Downloads:
     async def send(self, request: IntakeRequest, content_hash: str) -> Answer | None:
         """Answer with the bytes, from another clone where one cannot be read or no longer."""
         existence = self._existence
-        records = existence.candidates(await existence.records(content_hash))
+        records = existence.candidates(await existence.last_known(content_hash))
         if not records:
             raise NotFound(f"{content_hash} was not found")
 

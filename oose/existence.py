@@ -73,6 +73,16 @@ class Existence:
         """All clones' records, of stores that count and of others; `fresh` looks past the cache."""
         return (await self.records_of([content_hash], fresh=fresh))[content_hash]
 
+    async def last_known(self, content_hash: str) -> Records:
+        """The same, for who only reads: while the inventory is away what it said last."""
+        try:
+            return await self.records(content_hash)
+        except Unavailable:
+            entry = self._entries.get(content_hash)
+            if entry is None or not entry.records:
+                raise
+            return entry.records
+
     async def records_of(
         self, hashes: Sequence[str], *, fresh: bool = False
     ) -> Mapping[str, Records]:

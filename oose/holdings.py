@@ -149,7 +149,7 @@ class Holdings:
         While the inventory does not answer the disk's word is enough.
         """
         try:
-            records = await self._existence.records(content_hash)
+            records = await self._existence.last_known(content_hash)
         except Unavailable:
             found = await self.volume.find(content_hash)
             if found is None:

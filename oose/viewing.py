@@ -76,7 +76,7 @@ class Viewing:
             raise NotAllowed(f"Content of the type {ext!r} must be purchased")
 
     async def _reader(self, content_hash: str) -> InventoryRecord:
-        records = await self._existence.records(content_hash)
+        records = await self._existence.last_known(content_hash)
         if not records:
             raise NotFound("The content was not found")
         candidates = self._existence.candidates(records)

@@ -121,8 +121,7 @@ async def test_a_viewer_is_told_when_no_store_is_available(machine: Machine) -> 
     token = (await machine.purchase(content_hash))["token"]
     root = machine.settings.stores[0].root
     root.rename(root.with_name("gone"))
-    (loop, _) = machine.service._loops
-    await loop._work()
+    await machine.service._assembly.membership._loops[0]._work()
     answer = await machine.view(f"/{token}/a.txt")
     assert answer.status == 503
     assert "available" in answer.error

@@ -123,8 +123,7 @@ async def test_a_root_that_is_not_the_stores_disk_is_not_written(tmp_path: Path)
         assert list(disk.iterdir()) == []
         disk.rmdir()
         (tmp_path / "unmounted").rename(disk)
-        (loop, _) = machine.service._loops
-        await loop._work()
+        await machine.service._assembly.membership._loops[0]._work()
         assert (await machine.ask("/content/detail", {"hash": HELLO})).json()["exists"]
         assert (await machine.upload(b"other"))["count"] == 1
 
@@ -251,8 +250,7 @@ async def test_what_has_expired_is_forgotten(machine: Machine) -> None:
     machine.service._settings = evolve(
         machine.service._settings, purchase=PurchaseSettings(afterlife=-1.0)
     )
-    (_, loop) = machine.service._loops
-    await loop._work()
+    await machine.service._forgetting._work()
     reader = machine.service._assembly.databases.database._reader
     assert reader is not None
     assert reader.execute("SELECT token FROM purchases").fetchall() == [(kept,)]

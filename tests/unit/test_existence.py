@@ -1,6 +1,6 @@
 """One lookup for many askers, and a cache that never says too long what is no longer so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -73,9 +73,15 @@ class Room:
 
     def ask(self, content_hash: str = HASH, *, fresh: bool = False) -> list[Any]:
         """What a lookup gives, once it does."""
+        return self.outcome(self.existence.records(content_hash, fresh=fresh))
+
+    def read(self) -> list[Any]:
+        """What somebody who only reads is told."""
+        return self.outcome(self.existence.last_known(HASH))
+
+    def outcome(self, asking: Coroutine[Deferred[Any], Any, Any]) -> list[Any]:
         got: list[Any] = []
-        work = Deferred.fromCoroutine(self.existence.records(content_hash, fresh=fresh))
-        _ = work.addBoth(got.append)
+        _ = Deferred.fromCoroutine(asking).addBoth(got.append)
         return got
 
 
@@ -291,3 +297,29 @@ def test_what_is_known_is_used_for_its_life_while_the_database_is_away() -> None
     late = room.ask()
     room.inventory.answers[2].errback(Unavailable("away"))
     assert late[0].check(Unavailable)
+
+
+def test_who_only_reads_is_told_what_was_known_last_while_the_inventory_is_away() -> None:
+    room = Room()
+    first = room.read()
+    room.inventory.answer(record())
+    assert first == [[record()]]
+    room.clock.advance(31)
+    later = room.read()
+    room.inventory.answers[-1].errback(Unavailable("away"))
+    assert later == [[record()]]
+    fresh = room.ask()
+    room.inventory.answers[-1].errback(Unavailable("away"))
+    assert fresh[0].check(Unavailable)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_was_not_there_before_is_not_made_up(known: bool) -> None:
+    room = Room()
+    if known:
+        room.read()
+        room.inventory.answer()
+        room.clock.advance(2)
+    later = room.read()
+    room.inventory.answers[-1].errback(Unavailable("away"))
+    assert later[0].check(Unavailable)
