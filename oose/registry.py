@@ -229,13 +229,13 @@ class Registry:
 
     async def _check_again(self, peer: Peer) -> None:
         """Two may have taken one name at the same moment: then neither has it."""
+        written = self._kept[peer.id]
         await self.load()
+        self._kept[peer.id] = written  # what was written just now may be missing
         try:
             self._check_name(peer)
         except Conflict:
-            kept = self._kept.get(peer.id)
-            if kept is not None:
-                await self._documents.delete(peer.id, kept.rev)
+            await self._documents.delete(peer.id, written.rev)
             raise
 
     # Keeping.

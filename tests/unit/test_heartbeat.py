@@ -1,166 +1,194 @@
-import errno
-import os
-from collections.abc import AsyncIterator
-from pathlib import Path
+"""One heartbeat whose rounds are disturbed; what many do together is in `tests/simulation`."""
 
-import pytest
-import pytest_twisted
-from attrs import evolve
+from typing import Any
 
-from oose.disk import IDENTITY
-from oose.heartbeat import FRESH, Heartbeat
-from oose.holdings import Holdings
-from oose.registry import Peer
-from tests.unit.faults import fail
-from tests.unit.keeping import Keeping
+from attrs import evolve, field, mutable
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
+from oose.contact import Contact
+from oose.errors import Unavailable
+from oose.heartbeat import Heartbeat
+from oose.peer import Peer
+from oose.registry import Registry
+from oose.settings.model import HeartbeatSettings
+from oose.votes import Votes
+from tests.simulation.cluster import begin, peer
+from tests.simulation.memory import MemoryDocuments
+from tests.unit.logged import logged
 
-@pytest_twisted.async_yield_fixture
-async def keeping(tmp_path: Path) -> AsyncIterator[Keeping]:
-    keeping = await Keeping.begin(tmp_path)
-    keeping.clock.advance(1000.0)  # machines do not start at 1970 either
-    yield keeping
-    await keeping.database.close()
+SETTINGS = HeartbeatSettings(start_delay=10.0, frequency=5.0, retries=2)
+NOW = 1_700_000_000_000
 
 
-def heart(keeping: Keeping, *stores: Holdings) -> Heartbeat:
-    return Heartbeat(stores, keeping.registry, keeping.clock)
+class Moody(MemoryDocuments):
+    """Documents that fail with `problem` while there is one."""
+
+    problem: Exception | None = None
+
+    async def put_many(self, writes: Any) -> Any:
+        if self.problem is not None:
+            raise self.problem
+        return await super().put_many(writes)
+
+    async def under(self, prefixes: Any) -> Any:
+        if self.problem is not None:
+            raise self.problem
+        return await super().under(prefixes)
 
 
-def registered(keeping: Keeping, store: Holdings) -> Peer:
-    peer = keeping.registry.store(store.place)
-    assert peer is not None
-    return peer
+@mutable
+class Beating:
+    """The heartbeat of `p0`, which watches `p1`, with chance half of all."""
 
+    answers: bool = True
+    waiting: Deferred[None] | None = None
+    settings: HeartbeatSettings = SETTINGS
+    clock: Clock = field(factory=Clock)
+    contact: Contact = field(factory=Contact)
+    pinged: list[float] = field(factory=list)
+    heartbeat: Heartbeat = field(init=False)
+    registry: Registry = field(init=False)
+    kept: Moody = field(init=False)
 
-async def revision(keeping: Keeping, store: Holdings) -> str:
-    """Changes whenever the peer is written down."""
-    row = await keeping.database.read(
-        lambda c: c.execute(
-            "SELECT rev FROM documents WHERE db = 'peer' AND id = ?", (f"store:{store.place}",)
-        ).fetchone()
-    )
-    return str(row[0])
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_disk_that_goes_makes_its_store_unavailable_until_it_is_back(
-    keeping: Keeping,
-) -> None:
-    store = await keeping.start()
-    heartbeat = heart(keeping, store)
-    away = keeping.folder / "away"
-    for _ in range(2):
-        store.volume.disk.root.rename(away)
-        await heartbeat.beat()
-        assert not registered(keeping, store).available
-        assert keeping.registry.serving(store.place) is None
-        away.rename(store.volume.disk.root)
-        await heartbeat.beat()
-        assert registered(keeping, store).available
-        assert keeping.registry.serving(store.place) is not None
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_disk_that_comes_after_the_start_is_taken_into_use(keeping: Keeping) -> None:
-    before = await keeping.start()
-    disk = before.volume.disk.root
-    away = keeping.folder / "away"
-    disk.rename(away)
-    disk.mkdir()  # the mount point
-    store = await keeping.start()
-    assert not registered(keeping, store).available
-    disk.rmdir()
-    away.rename(disk)
-    await heart(keeping, store).beat()
-    assert registered(keeping, store).available
-    assert registered(keeping, store).identity == before.volume.identity
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_identity_of_a_disk_that_is_away_is_not_forgotten(keeping: Keeping) -> None:
-    before = await keeping.start()
-    disk = before.volume.disk.root
-    disk.rename(keeping.folder / "away")
-    store = await keeping.start()
-    heartbeat = heart(keeping, store)
-    for _ in range(2):
-        await heartbeat.beat()
-        keeping.clock.advance(FRESH)
-    assert registered(keeping, store).identity == before.volume.identity
-    assert not disk.exists()  # nothing was made in its place
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_room_is_written_down_now_and_then(
-    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = await keeping.start()
-    heartbeat = heart(keeping, store)
-    await heartbeat.beat()
-    values = [*os.statvfs(keeping.folder)]
-    values[1:5] = [4096, 1000, 500, 450]
-    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result(values))
-    before = await revision(keeping, store)
-    keeping.clock.advance(FRESH - 1)
-    await heartbeat.beat()
-    assert await revision(keeping, store) == before
-    keeping.clock.advance(1)
-    await heartbeat.beat()
-    assert await revision(keeping, store) != before
-    assert registered(keeping, store).free == 450 * 4096
-    assert registered(keeping, store).capacity == 1000 * 4096
-
-
-@pytest_twisted.ensureDeferred
-async def test_an_administrators_word_is_left_alone(keeping: Keeping) -> None:
-    store = await keeping.start()
-    shut = evolve(registered(keeping, store), active=False)
-    await keeping.database.write(
-        lambda c: c.execute(
-            "UPDATE documents SET rev = '9-x', body = json_set(body, '$.active', json('false'))"
+    def __attrs_post_init__(self) -> None:
+        self.registry = Registry(MemoryDocuments(self.clock))
+        for number in range(2):
+            begin(self.registry.register(peer(number)))
+        self.kept = Moody(self.clock)
+        self.contact.made()
+        self.heartbeat = Heartbeat(
+            ["prism:p0"],
+            self.registry,
+            Votes(self.kept),
+            self.ping,
+            [self.contact],
+            self.settings,
+            clock=self.clock,
+            now=lambda: NOW,
+            chance=lambda: 0.5,
         )
-    )
-    await heart(keeping, store).beat()
-    keeping.clock.advance(FRESH)
-    await keeping.registry.load()
-    await heart(keeping, store).beat()
-    assert registered(keeping, store).active == shut.active
+
+    async def ping(self, one: Peer) -> None:
+        self.pinged.append(self.clock.seconds())
+        if self.waiting is not None:
+            await self.waiting
+        if not self.answers:
+            raise ConnectionRefusedError("refused")
+
+    def run(self, seconds: float) -> None:
+        self.clock.pump([0.125] * int(seconds * 8))
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.heartbeat.stop())
+
+    @property
+    def is_down(self) -> bool:
+        known = self.registry.peer("prism:p1")
+        assert known is not None
+        return known.voted
 
 
-@pytest_twisted.ensureDeferred
-async def test_a_store_that_nobody_registered_is_looked_at_and_not_written_down(
-    keeping: Keeping,
-) -> None:
-    store = keeping.holdings()
-    await heart(keeping, store).beat()
-    assert store.volume.usable
-    assert keeping.registry.peers() == []
+def test_rounds_begin_after_the_delay_and_never_all_at_once() -> None:
+    beating = Beating()
+    beating.heartbeat.start()
+    beating.run(40.0)
+    first, second, *_ = beating.pinged
+    assert first == SETTINGS.start_delay + 2.5 + SETTINGS.frequency + 0.625
+    assert second == first + SETTINGS.frequency
 
 
-@pytest_twisted.ensureDeferred
-async def test_a_disk_that_fails_does_not_hide_its_neighbour(
-    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stores = [await keeping.start(name) for name in ("s1", "s2", "s3")]
-    (stores[2].volume.disk.root / IDENTITY).unlink()
-    with monkeypatch.context() as faulty:
-        fail(faulty, "statvfs", errno.EIO, on="s1")
-        await heart(keeping, *stores).beat()
-    assert [registered(keeping, store).available for store in stores] == [False, True, False]
+def test_a_stop_before_the_first_round_and_before_a_start() -> None:
+    beating = Beating()
+    assert beating.stop().called
+    beating.heartbeat.start()
+    assert beating.stop().called
+    assert beating.clock.getDelayedCalls() == []
 
 
-@pytest_twisted.ensureDeferred
-async def test_a_store_that_cannot_be_looked_at_does_not_keep_the_others_from_it(
-    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = [await keeping.start(name) for name in ("s1", "s2")]
-    (second.volume.disk.root / IDENTITY).unlink()
+def test_a_stop_waits_for_the_round_under_way() -> None:
+    beating = Beating(waiting=Deferred())
+    beating.heartbeat.start()
+    beating.run(18.5)
+    assert len(beating.pinged) == 1
+    stopped = beating.stop()
+    assert not stopped.called
+    assert beating.waiting is not None
+    beating.waiting.callback(None)
+    assert stopped.called
+    assert beating.clock.getDelayedCalls() == []
 
-    async def broken() -> None:
-        raise RuntimeError("nobody expected this")
 
-    monkeypatch.setattr(first, "look", broken)
-    with pytest.raises(RuntimeError, match="nobody expected"):
-        await heart(keeping, first, second).beat()
-    assert not registered(keeping, second).available
+def test_who_is_silent_twice_is_down() -> None:
+    beating = Beating(answers=False)
+    beating.heartbeat.start()
+    beating.run(18.5)  # in which the first round finds its way
+    beating.run(2 * SETTINGS.frequency)
+    assert beating.is_down
+    assert [row.body["reason"] for row in beating.kept.now().values()] == ["refused"]
+
+
+def test_one_silence_is_enough_where_no_retries_are_wanted() -> None:
+    beating = Beating(answers=False, settings=evolve(SETTINGS, retries=0))
+    beating.heartbeat.start()
+    beating.run(18.5 + SETTINGS.frequency)
+    assert beating.is_down
+
+
+def test_votes_that_cannot_be_cast_are_begun_anew() -> None:
+    beating = Beating(answers=False)
+    beating.heartbeat.start()
+    beating.run(18.5)
+    beating.kept.problem = Unavailable("No route")
+    with logged("critical") as events:
+        beating.run(2 * SETTINGS.frequency)
+    assert events == []
+    beating.kept.problem = None
+    beating.run(2 * SETTINGS.frequency)
+    assert not beating.is_down
+    beating.run(2 * SETTINGS.frequency)
+    assert beating.is_down
+
+
+def test_what_nobody_expected_is_in_the_log_and_the_next_round_comes() -> None:
+    beating = Beating(answers=False)
+    beating.heartbeat.start()
+    beating.run(18.5)
+    beating.kept.problem = ZeroDivisionError("oh")
+    with logged("critical") as events:
+        beating.run(2 * SETTINGS.frequency)
+    assert events == ["The heartbeat failed; the next round comes all the same"]
+    beating.kept.problem = None
+    beating.run(4 * SETTINGS.frequency)
+    assert beating.is_down
+
+
+def test_nothing_is_pruned_without_the_database() -> None:
+    beating = Beating()
+    beating.heartbeat.start()
+    beating.run(20.0)
+    beating.kept.problem = Unavailable("No route")
+    with logged("critical") as events:
+        beating.run(SETTINGS.vote_prune_frequency)
+        beating.contact.lost()
+        before = beating.kept.requests
+        beating.run(SETTINGS.vote_prune_frequency)
+    assert events == []
+    assert beating.kept.requests == before
+
+
+def test_who_is_gone_while_it_is_asked_is_not_voted_on() -> None:
+    beating = Beating(answers=False, waiting=Deferred())
+    beating.heartbeat.start()
+    beating.run(18.5)
+    assert beating.waiting is not None
+    waiting, beating.waiting = beating.waiting, None
+    waiting.callback(None)
+    beating.run(SETTINGS.frequency)
+    beating.waiting = Deferred()
+    beating.run(SETTINGS.frequency)
+    begin(beating.registry.deactivate("prism:p1"))
+    beating.waiting.callback(None)
+    beating.run(SETTINGS.frequency)
+    assert beating.kept.now() == {}
+    assert not beating.is_down

@@ -7,10 +7,11 @@ import pytest_twisted
 from attrs import evolve
 
 from oose.embedded import EmbeddedDatabase, EmbeddedDocuments
-from oose.errors import Conflict
+from oose.errors import Conflict, NotFound
 from oose.metadata.documents import Document, Documents, Stale
 from oose.pool import Inline
 from oose.registry import Peer, Registry
+from tests.unit.logged import logged
 
 PRISM = Peer(
     kind="prism",
@@ -244,3 +245,254 @@ async def test_an_update_that_came_too_late_is_made_again(documents: Documents) 
     assert after == evolve(STORE, free=5, writable=False)
     assert interrupted.refused == 1
     assert (await loaded(documents)).peers() == [after]
+
+
+# What others write
+
+
+@pytest_twisted.ensureDeferred
+async def test_changed_peers_are_read_again_in_one_request(documents: Documents) -> None:
+    writer, registry = await loaded(documents), await loaded(documents)
+    await writer.register(PRISM)
+    await writer.register(STORE)
+    await registry.apply([PRISM.id, STORE.id, "_design/anything"])
+    assert registry.peers() == [PRISM, STORE]
+    await writer.deactivate(STORE.id)
+    await writer.remove(STORE.id)
+    await registry.apply([STORE.id])
+    assert registry.peers() == [PRISM]
+    await registry.apply([])
+    await registry.load()
+    assert registry.peers() == [PRISM]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_removed_is_not_there_after_all_was_read_again(documents: Documents) -> None:
+    registry = await loaded(documents)
+    await registry.register(STORE)
+    await documents.delete(STORE.id, (await written(documents, STORE)).rev)
+    await registry.load()
+    assert registry.peers() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_peer_that_nobody_understands_is_told_and_left_out(documents: Documents) -> None:
+    registry = await loaded(documents)
+    await registry.register(STORE)
+    await registry.register(PRISM)
+    document = await written(documents, STORE)
+    await documents.put(STORE.id, {"name": "by hand"}, document.rev)
+    with logged("error") as errors:
+        await registry.apply([STORE.id])
+    assert registry.peers() == [PRISM]
+    assert errors == ["The peer store:p1:s1 cannot be understood: KeyError('prism')"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_edition_changes_with_who_there_is_and_who_counts(documents: Documents) -> None:
+    registry = await loaded(documents)
+    editions = [registry.edition]
+    await registry.register(STORE)
+    editions.append(registry.edition)
+    await registry.vote_down(STORE.id)
+    editions.append(registry.edition)
+    await registry.update(evolve(STORE, available=False))
+    editions.append(registry.edition)
+    await registry.remove(STORE.id)
+    editions.append(registry.edition)
+    assert len(set(editions)) == 5
+    await registry.register(STORE)
+    before = registry.edition
+    await registry.renew([evolve(STORE, renewed=5, free=7)])
+    await registry.apply([STORE.id])
+    await registry.load()
+    assert registry.edition == before
+
+
+# Several who write
+
+
+@pytest_twisted.ensureDeferred
+async def test_several_are_renewed_although_somebody_else_wrote_one(documents: Documents) -> None:
+    registry = await loaded(documents)
+    await registry.register(STORE)
+    await registry.register(PRISM)
+    await edit(documents, STORE, writable=False)
+    told = await registry.renew([evolve(STORE, renewed=5), evolve(PRISM, renewed=5)])
+    assert told == [evolve(STORE, renewed=5, writable=False), evolve(PRISM, renewed=5)]
+    assert (await loaded(documents)).peers() == [told[1], told[0]]
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_was_removed_is_not_made_again_by_a_renewal(documents: Documents) -> None:
+    registry, other = await loaded(documents), await loaded(documents)
+    await registry.register(STORE)
+    await registry.register(PRISM)
+    await other.deactivate(STORE.id)
+    await other.remove(STORE.id)
+    await registry.renew([evolve(STORE, renewed=5), evolve(PRISM, renewed=5)])
+    assert registry.peers() == [evolve(PRISM, renewed=5)]
+    assert (await loaded(documents)).peers() == [evolve(PRISM, renewed=5)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_vote_stands_until_it_is_taken_back_or_the_peer_starts_or_stops(
+    documents: Documents,
+) -> None:
+    own, watcher = await loaded(documents), await loaded(documents)
+    await own.register(STORE)
+    await watcher.load()
+    assert await watcher.vote_down(STORE.id)
+    down = evolve(STORE, available=False, voted=True)
+    assert await own.update(evolve(STORE, renewed=5)) == evolve(down, renewed=5)
+    assert not await watcher.vote_down(STORE.id)
+    assert not await watcher.bring_back(STORE.id)  # it has been renewed meanwhile
+    assert await watcher.bring_back(STORE.id)
+    assert (await loaded(documents)).store("p1:s1") == evolve(STORE, renewed=5)
+    assert not await watcher.bring_back(STORE.id)
+    await watcher.vote_down(STORE.id)
+    assert await (await loaded(documents)).register(STORE) == STORE
+    await watcher.load()
+    await watcher.vote_down(STORE.id)
+    assert await own.update(evolve(STORE, available=False)) == evolve(STORE, available=False)
+    assert not await watcher.vote_down("store:p1:unknown")
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_was_stopped_is_not_brought_back(documents: Documents) -> None:
+    registry = await loaded(documents)
+    await registry.register(STORE)
+    await registry.update(evolve(STORE, available=False))
+    assert not await registry.vote_down(STORE.id)
+    assert not await registry.bring_back(STORE.id)
+    assert await registry.update(STORE) == STORE
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_start_that_changes_nothing_writes_nothing(documents: Documents) -> None:
+    await (await loaded(documents)).register(STORE)
+    before = (await written(documents, STORE)).rev
+    assert await (await loaded(documents)).register(STORE) == STORE
+    assert (await written(documents, STORE)).rev == before
+
+
+class Together:
+    """Documents of which one is written just before ours."""
+
+    def __init__(self, documents: Documents, other: Peer) -> None:
+        self._documents = documents
+        self._other = other
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._documents, name)
+
+    async def put(self, document_id: str, body: Any, rev: str | None = None) -> str | Stale:
+        await self._documents.put(self._other.id, self._other.to_body())
+        return await self._documents.put(document_id, body, rev)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [evolve(STORE, prism="p2"), evolve(STORE, machine="machine2")],
+    ids=["prism", "machine"],
+)
+@pytest_twisted.ensureDeferred
+async def test_of_two_that_take_one_name_at_the_same_moment_not_both_have_it(
+    documents: Documents, other: Peer
+) -> None:
+    registry = await loaded(Together(documents, other))
+    with pytest.raises(Conflict, match="'s1' is held by"):
+        await registry.register(STORE)
+    assert (await loaded(documents)).peers() == [other]
+
+
+# The administrator
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_is_written_and_stands(documents: Documents) -> None:
+    own, administrator = await loaded(documents), await loaded(documents)
+    await own.register(STORE)
+    assert not (await administrator.deactivate(STORE.id)).active
+    assert not (await administrator.set_writable(STORE.id, False)).writable
+    assert await own.update(evolve(STORE, free=5)) == evolve(
+        STORE, free=5, active=False, writable=False
+    )
+    await administrator.set_writable(STORE.id, True)
+    assert await administrator.activate(STORE.id) == evolve(STORE, free=5)
+    before = (await written(documents, STORE)).rev
+    await administrator.activate(STORE.id)
+    assert (await written(documents, STORE)).rev == before
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_that_came_too_late_is_given_again(documents: Documents) -> None:
+    await (await loaded(documents)).register(STORE)
+    administrator = await loaded(Interrupted(documents))
+    after = await administrator.deactivate(STORE.id)
+    assert after == evolve(STORE, active=False, writable=False)
+    assert (await loaded(documents)).peers() == [after]
+
+
+@pytest_twisted.ensureDeferred
+async def test_there_is_no_order_for_whom_nobody_knows(documents: Documents) -> None:
+    registry = await loaded(documents)
+    with pytest.raises(NotFound, match="no peer store:p1:s1"):
+        await registry.activate(STORE.id)
+    with pytest.raises(NotFound, match="no peer store:p1:s1"):
+        await registry.remove(STORE.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_is_in_use_is_not_removed(documents: Documents) -> None:
+    registry = await loaded(documents)
+    await registry.register(STORE)
+    with pytest.raises(Conflict, match="p1:s1 is in use"):
+        await registry.remove(STORE.id)
+    await registry.vote_down(STORE.id)
+    await registry.remove(STORE.id)
+    assert registry.peer(STORE.id) is None
+    assert (await loaded(documents)).peers() == []
+
+
+class Renewed(Interrupted):
+    """Documents of which somebody else writes one just before the first removal."""
+
+    async def delete(self, document_id: str, rev: str) -> str | Stale:
+        if not self.refused:
+            await edit(self._documents, STORE, renewedAt=5)
+        answer = await self._documents.delete(document_id, rev)
+        self.refused += isinstance(answer, Stale)
+        return answer
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_has_written_meanwhile_is_removed_all_the_same(documents: Documents) -> None:
+    own = await loaded(documents)
+    await own.register(STORE)
+    await own.update(evolve(STORE, available=False))
+    renewed = Renewed(documents)
+    await (await loaded(renewed)).remove(STORE.id)
+    assert renewed.refused == 1
+    assert await documents.get(STORE.id) is None
+
+
+class Forgetful:
+    """Documents of which a range misses what was written last, as it may in a cluster."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._documents, name)
+
+    async def range(self, start: str, end: str, *, limit: int | None = None) -> Any:
+        return (await self._documents.range(start, end))[:-1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_peer_knows_itself_although_a_range_misses_it(documents: Documents) -> None:
+    await (await loaded(documents)).register(PRISM)
+    registry = await loaded(Forgetful(documents))
+    await registry.register(STORE)
+    assert registry.store("p1:s1") == STORE
