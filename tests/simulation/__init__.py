@@ -1,0 +1,1 @@
+"""Whole clusters under a clock that tests turn, in memory."""
