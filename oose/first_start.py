@@ -1,5 +1,6 @@
 """What a stranger needs after the first start: a user, and the command for a first upload."""
 
+import json
 import secrets
 import shutil
 import sys
@@ -28,6 +29,11 @@ def own_command() -> str:
     return "oose" if shutil.which("oose") == str(beside) else str(beside)
 
 
+def toml(text: str) -> str:
+    """A string as TOML writes it: like JSON, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 async def make_first_user(
     accounts: ManagedAccounts,
     root: Path,
@@ -45,16 +51,19 @@ async def make_first_user(
         return ()
     password = secrets.token_urlsafe(18)
     profile = root / LOGIN_FILE
+    says = {
+        "url": url,
+        "username": FIRST_USER,
+        "password": password,
+        "prism_username": tools.username,
+        "prism_password": tools.password,
+    }
+    if certificate is not None:
+        says["ca"] = str(certificate)
     lines = [
         "# Made at the first start, for the `oose` command: oose --profile FILE ...",
-        f'url = "{url}"',
-        f'username = "{FIRST_USER}"',
-        f'password = "{password}"',
-        f'prism_username = "{tools.username}"',
-        f'prism_password = "{tools.password}"',
+        *(f"{name} = {toml(text)}" for name, text in says.items()),
     ]
-    if certificate is not None:
-        lines.append(f'ca = "{certificate}"')
     write_private(profile, "\n".join(lines) + "\n")
     await accounts.add(FIRST_USER, password, now)
     return (

@@ -21,7 +21,7 @@ from oose.engine import CannotStart, Engine
 from oose.first_start import make_root
 from oose.secrets_file import UnreadableSecrets, load_or_make
 from oose.settings import BadSettings, PrismSettings, Settings, StoreSettings, Tls, read, warnings
-from oose.tls import UnusableCertificate, client_policy, load, self_signed
+from oose.tls import UnusableCertificate, certificate_alone, client_policy, load, self_signed
 
 SECRETS = "secrets.json"
 CERTIFICATE = "self-signed.pem"
@@ -95,7 +95,8 @@ def put_together(settings: Settings, fail: Callable[[], None]) -> OoseService:
     tls = None if ssl.pem is None else load(certificate or Path(ssl.pem))
     policy = client_policy(verify, own=certificate)
     assembly = Assembly(settings, secrets, policy, reactor)
-    return OoseService(assembly, tls, certificate, reactor, fail)
+    alone = certificate and certificate_alone(certificate)
+    return OoseService(assembly, tls, alone, reactor, fail)
 
 
 def own_certificate(settings: Settings) -> Path | None:

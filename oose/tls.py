@@ -74,13 +74,22 @@ def self_signed(path: Path, names: Sequence[str], now: datetime) -> Path:
     The certificate is for `names` (host names and IP addresses), `localhost` and the loopback
     addresses. It is made again where it does not hold all of these, is broken, or ends within 30
     days of `now` (which has a time zone). Returns `path`. The file has mode 0600 from the first
-    byte, and a crash leaves the old one or the new one. Raises `OSError`, and
-    `UnusableCertificate` for what is no name.
+    byte, and a crash leaves the old one or the new one. Beside it lies `certificate_alone`. Raises
+    `OSError`, and `UnusableCertificate` for what is no name.
     """
     wanted = [_general_name(name) for name in dict.fromkeys((*ALWAYS, *names))]
     if not _still_good(path, wanted, now):
-        _write_secret(path, _make(wanted, now))
+        _write(path, _make(wanted, now), 0o600)
+    (certificate, *_) = _certificates(path, _read(path))
+    alone, text = certificate_alone(path), certificate.public_bytes(serialization.Encoding.PEM)
+    if not alone.exists() or alone.read_bytes() != text:
+        _write(alone, text, 0o644)
     return path
+
+
+def certificate_alone(path: Path) -> Path:
+    """The file with the certificate of `self_signed` and not its key, to be handed to clients."""
+    return path.with_suffix(".crt")
 
 
 def client_policy(verify: bool | Path, *, own: Path | None) -> IPolicyForHTTPS:
@@ -268,11 +277,12 @@ _SIGNS_ONLY = x509.KeyUsage(
 )
 
 
-def _write_secret(path: Path, text: bytes) -> None:
+def _write(path: Path, text: bytes, mode: int) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)  # whatever the umask
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

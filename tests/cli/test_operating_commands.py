@@ -161,7 +161,7 @@ def test_tls_is_verified_unless_told_otherwise(
         assert refused.code == 5
         assert "--ca" in refused.err
         assert oose("--url", url, "--insecure", "status").code == 0
-        assert oose("--url", url, "--ca", str(place.root / "self-signed.pem"), "status").code == 0
+        assert oose("--url", url, "--ca", str(place.root / "self-signed.crt"), "status").code == 0
         film = tmp_path / "film.mp4"
         film.write_bytes(bytes(range(256)) * 20_000)
         profile = str(place.root / "login.toml")

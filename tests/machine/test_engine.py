@@ -216,10 +216,11 @@ async def test_what_is_under_way_is_finished_before_the_end(tmp_path: Path) -> N
 async def test_tls_is_spoken_where_configured(tmp_path: Path) -> None:
     settings = one_machine(tmp_path, ssl={"pem": "auto"})
     async with running(settings) as machine:
-        certificate = settings.root / "self-signed.pem"
+        certificate = settings.root / "self-signed.crt"
         assert machine.login["ca"] == str(certificate)
+        assert b"PRIVATE" not in certificate.read_bytes()
         assert machine.login["url"] == f"https://127.0.0.1:{machine.ports[-1]}"
-        assert certificate.stat().st_mode & 0o077 == 0
+        assert (settings.root / "self-signed.pem").stat().st_mode & 0o077 == 0
         plain = await exchange(machine.ports[-1], request("GET", "/ping"))
         assert b"pong" not in plain
 

@@ -90,7 +90,7 @@ class Running:
     ) -> tuple[int, bytes]:
         """One request: status and body."""
         number = port or self.place.ports[0]
-        certificate = self.place.root / "self-signed.pem"
+        certificate = self.place.root / "self-signed.crt"
         if certificate.exists():
             context = ssl.create_default_context(cafile=certificate)
             connection: HTTPConnection = HTTPSConnection("127.0.0.1", number, context=context)

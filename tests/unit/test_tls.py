@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface.verify import verifyObject
 
-from oose.tls import UnusableCertificate, client_policy, load, self_signed
+from oose.tls import UnusableCertificate, certificate_alone, client_policy, load, self_signed
 from tests.real import reactor
 
 NOW = datetime.now(UTC)
@@ -164,12 +165,33 @@ def test_the_certificate_made_is_an_ecdsa_one_for_825_days(tmp_path: Path) -> No
     assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == 825 * DAY
 
 
-def test_the_file_is_for_its_owner_only_and_nothing_lies_beside_it(tmp_path: Path) -> None:
-    path = self_signed(tmp_path / "own.pem", [], NOW)
+def test_the_file_is_for_its_owner_only_the_certificate_beside_it_for_all(tmp_path: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        path = self_signed(tmp_path / "own.pem", [], NOW)
+    finally:
+        os.umask(old)
     assert path == tmp_path / "own.pem"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [path]
+    alone = certificate_alone(path)
+    assert sorted(tmp_path.iterdir()) == [alone, path]
+    assert alone.stat().st_mode & 0o777 == 0o644
+    assert b"PRIVATE" not in alone.read_bytes()
+    assert certificate_in(alone) == certificate_in(path)
     load(path)
+
+
+def test_the_certificate_beside_it_is_always_its_own(tmp_path: Path) -> None:
+    path = self_signed(tmp_path / "own.pem", [], NOW)
+    alone = certificate_alone(path)
+    written = alone.stat().st_ino
+    self_signed(path, [], NOW)
+    assert alone.stat().st_ino == written
+    alone.write_text("nonsense")
+    self_signed(path, [], NOW)
+    assert certificate_in(alone) == certificate_in(path)
+    self_signed(path, ["new.example"], NOW)
+    assert certificate_in(alone) == certificate_in(path)
 
 
 def test_a_good_one_is_kept(tmp_path: Path) -> None:
