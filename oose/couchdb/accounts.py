@@ -129,7 +129,7 @@ class CouchAccounts:
         await self._end_sessions(username)
 
     async def remove(self, username: str) -> None:
-        """See `ManagedAccounts.remove`; shut out first, so that it can be done again if it fails."""
+        """See `ManagedAccounts.remove`; first shut out, so it can be done again."""
         await self.set_enabled(username, enabled=False)
         await self._change(username, lambda user: {**user, "_deleted": True})
 

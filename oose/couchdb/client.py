@@ -11,8 +11,9 @@ from urllib.parse import quote, urlsplit
 
 from attrs import frozen
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS
@@ -64,7 +65,8 @@ class CouchClient:
     ) -> None:
         self.settings = settings
         self.clock = IReactorTime(reactor) if clock is None else clock
-        self.requests = 0  # sent so far
+        self.requests = 0  # sent so far, those that listen among them
+        self.listens = 0
         self.reactor = reactor
         self._server = urlsplit(settings.url).netloc.rpartition("@")[2]
         self._presence = Presence(self._server, self.clock)
@@ -98,42 +100,55 @@ class CouchClient:
         """
         self._presence.check()
         until = self.until() if until is None else until
+        request = self._request(method, path, body, is_anonymous=is_anonymous, repeat=repeat)
         try:
-            request = self._request(method, path, body, is_anonymous=is_anonymous, repeat=repeat)
             status, text = await self._in_time(request, until)
         except _Late:
             self._presence.lost(f"no answer within {self.settings.timeout:g} seconds")
             raise Unavailable(SILENT, retry_after=RETRY_AFTER) from None
+        except _Unheard as error:
+            raise self._gone(error, may_be_done=not repeat) from error
         return self._understood(status, text, expected)
 
     async def listen(self, path: str, patience: float) -> Answer | None:
         """An answer that may take `patience` seconds; None when none came until then."""
         self._presence.check()
+        self.listens += 1
+        request = self._request("GET", path, None, is_anonymous=False, repeat=False)
         try:
-            request = self._request("GET", path, None, is_anonymous=False, repeat=False)
             status, text = await self._in_time(request, self.clock.seconds() + patience)
         except _Late:
             return None
+        except _Unheard as error:
+            raise self._gone(error, may_be_done=True) from error
         return self._understood(status, text, ())
 
     # Behind the requests.
 
     async def _in_time(self, request: Coroutine[Deferred[Any], Any, T], until: float) -> T:
+        """What `request` comes to; what it says of being given up is of no interest."""
         work = Deferred.fromCoroutine(request)
-        late = False
+        is_given_up = False
 
         def give_up() -> None:
-            nonlocal late
-            late = True
+            nonlocal is_given_up
+            is_given_up = True
             work.cancel()
 
-        timer = self.clock.callLater(max(0.0, until - self.clock.seconds()), give_up)
+        outcome: Deferred[T] = Deferred(lambda _: give_up())
+
+        def end(result: T | Failure) -> None:
+            if not is_given_up:
+                outcome.callback(result)
+
+        def be_late() -> None:
+            give_up()
+            outcome.errback(_Late())
+
+        timer = self.clock.callLater(max(0.0, until - self.clock.seconds()), be_late)
+        _ = work.addBoth(end)
         try:
-            return await work
-        except CancelledError:
-            if late:
-                raise _Late from None
-            raise
+            return await outcome
         finally:
             if timer.active():
                 timer.cancel()
@@ -143,18 +158,12 @@ class CouchClient:
     ) -> tuple[int, bytes]:
         """Status and body; a connection that was kept may have been closed just now."""
         data = None if body is None else json.dumps(body).encode()
-        if repeat:
-            try:
-                return await self._send(method, path, data, is_anonymous=is_anonymous)
-            except _Unheard as error:
-                if not error.was_sent:
-                    raise self._gone(error) from error
         try:
             return await self._send(method, path, data, is_anonymous=is_anonymous)
         except _Unheard as error:
-            if error.was_sent and not repeat:
-                raise AnswerLost(SILENT, retry_after=RETRY_AFTER) from error
-            raise self._gone(error) from error
+            if not (repeat and error.was_sent):
+                raise
+        return await self._send(method, path, data, is_anonymous=is_anonymous)
 
     async def _send(
         self, method: str, path: str, data: bytes | None, *, is_anonymous: bool
@@ -181,7 +190,9 @@ class CouchClient:
             was_sent = isinstance(error, ResponseFailed | RequestTransmissionFailed)
             raise _Unheard(in_words(error, "it", begun=begun), was_sent) from error
 
-    def _gone(self, error: "_Unheard") -> Unavailable:
+    def _gone(self, error: "_Unheard", *, may_be_done: bool) -> Unavailable:
+        if error.was_sent and may_be_done:
+            return AnswerLost(SILENT, retry_after=RETRY_AFTER)
         self._presence.lost(error.reason)
         return Unavailable(SILENT, retry_after=RETRY_AFTER)
 

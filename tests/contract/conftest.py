@@ -1,6 +1,6 @@
 """The implementations that have to meet the contracts, one parameter each."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from tests.contract.kept import (
     Couch,
+    Double,
     Embedded,
     KeepsAccounts,
     KeepsDocuments,
@@ -18,6 +19,7 @@ from tests.contract.kept import (
     KeepsUsers,
     Redis,
 )
+from tests.couchdb_double import Cluster, served
 from tests.pouchdb import Pouchdb, start
 from tests.redis_server import RedisServer, running
 
@@ -72,7 +74,15 @@ def couch(pouchdb: Pouchdb) -> Iterator[Couch]:
     pytest_twisted.blockon(Deferred.fromCoroutine(keeps.close()))
 
 
-@pytest.fixture(params=["embedded", "couch"])
+@pytest_twisted.async_yield_fixture
+async def double() -> AsyncIterator[Double]:
+    async with served(Cluster()) as cluster:
+        keeps = Double(cluster, "test")
+        yield keeps
+        await keeps.close()
+
+
+@pytest.fixture(params=["embedded", "couch", "double"])
 def keeps_documents(request: pytest.FixtureRequest) -> KeepsDocuments:
     keeps: KeepsDocuments = request.getfixturevalue(request.param)
     return keeps

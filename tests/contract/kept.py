@@ -24,6 +24,7 @@ from oose.purchases import Purchases, Sessions
 from oose.redis import RedisConnection, RedisPurchases, RedisSessions
 from oose.settings.model import CouchSettings, RedisSettings
 from oose.tls import client_policy
+from tests.couchdb_double import ADMIN, ADMIN_PASSWORD, Cluster
 from tests.pouchdb import Pouchdb
 from tests.real import reactor
 from tests.redis_server import connected
@@ -136,7 +137,6 @@ class Couch:
         self._settings = CouchSettings(
             server.url, server.username, server.password, database, timeout=30.0
         )
-        self._server = server
         self._opened: list[CouchClient] = []
 
     def _client(self) -> CouchClient:
@@ -154,3 +154,12 @@ class Couch:
     async def close(self) -> None:
         for client in self._opened:
             await client.close()
+
+
+class Double(Couch):
+    """What answers as CouchDB itself does, with queries and positions that are text."""
+
+    def __init__(self, cluster: Cluster, database: str) -> None:
+        url = f"http://127.0.0.1:{cluster.port}"
+        self._settings = CouchSettings(url, ADMIN, ADMIN_PASSWORD, database, timeout=30.0)
+        self._opened = []
