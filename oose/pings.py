@@ -37,7 +37,9 @@ class Pings:
             answers[peer.id] = await self._ask(peer)
 
     async def _ask(self, peer: Peer) -> str | None:
-        exchange = Deferred.fromCoroutine(self._ping(peer)).addTimeout(self._timeout, self._clock)
+        exchange = Deferred.fromCoroutine(self._ping(peer))
+        if not exchange.called:
+            exchange = exchange.addTimeout(self._timeout, self._clock)
         try:
             await exchange
         except TooLate:
