@@ -4,6 +4,7 @@ A position in the feed is opaque to who asks: here it is when the database began
 own position in it. A database that was made anew is known by either.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
@@ -68,20 +69,17 @@ class Feed:
             f"&timeout={int(patience * 1000)}"
         )
         answer = await self._client.listen(f"{self._path}/_changes{values}", patience + GRACE)
-        if answer is None:  # nothing was written, or nobody is there
+        after = position
+        ids: Sequence[str] = ()
+        if answer is not None:
+            with understood():
+                ids = list(dict.fromkeys(text(row["id"]) for row in answer.value["results"]))
+                after = Position(position.life, _seq(answer.value["last_seq"]))
+        if not ids or not position.leads_to(after):  # nothing was written, or it is not there
             now = await self._now()
-            if position.leads_to(now):
-                return Changes(str(position), ())
-            return Changes(str(now), (), is_whole=False)
-        with understood():
-            ids = dict.fromkeys(text(row["id"]) for row in answer.value["results"])
-            after = Position(position.life, _seq(answer.value["last_seq"]))
-        is_whole = _number(position.seq) <= _number(after.seq)
-        if not is_whole:
-            after = await self._now()
-        return Changes(
-            str(after), [each for each in ids if not each.startswith(DESIGN)], is_whole=is_whole
-        )
+            if not position.leads_to(now):
+                return Changes(str(now), (), is_whole=False)
+        return Changes(str(after), [each for each in ids if not each.startswith(DESIGN)])
 
     async def _now(self) -> Position:
         answer = await self._client.ask("GET", self._path, repeat=True)

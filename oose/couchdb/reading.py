@@ -44,7 +44,7 @@ class Reader:
                 until=until,
             )
             with understood():
-                found.update(documents_got(answer.value))
+                found.update(documents_got(answer.value, some))
         return found
 
     async def range(self, start: str, end: str, limit: int | None = None) -> list[Document]:

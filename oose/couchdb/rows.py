@@ -1,6 +1,6 @@
 """What CouchDB answers, as documents; what has another shape is an `Unavailable`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,9 +33,11 @@ def documents_of_rows(value: Mapping[str, Any]) -> list[Document]:
     return [as_document(row["doc"]) for row in rows if row["doc"] is not None]
 
 
-def documents_got(value: Mapping[str, Any]) -> dict[str, Document]:
+def documents_got(value: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Document]:
     """The documents of an answer of `_bulk_get`, which names missing ones in several ways."""
     found = {}
+    if not set(asked) <= {result["id"] for result in value["results"]}:
+        raise ValueError("no word of some")
     for result in value["results"]:
         for each in result["docs"]:
             document = each.get("ok")
