@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from oose import __version__
 from oose.assembly import Assembly
+from oose.counting import some
 from oose.errors import OoseError, Unavailable
 from oose.first_start import make_first_user
 from oose.holdings import Holdings
@@ -158,8 +159,8 @@ class Engine(Service):
             try:
                 await assembly.databases.open()
                 await assembly.registry.load()
-                await self._register()
                 await assembly.membership.come_back()
+                await self._register()
             except Unavailable as error:
                 if not self._settings.is_cluster:
                     raise
@@ -212,6 +213,7 @@ class Engine(Service):
             machine=self._settings.machine,
             version=__version__,
             created=self._assembly.now(),
+            renewed=self._assembly.now(),
         )
 
     def _store_peer(self, bound: Bound, holdings: Holdings) -> Peer:
@@ -268,7 +270,7 @@ class Engine(Service):
             await maybeDeferred(port.stopListening)
         cut = await together(site.drain(DRAIN) for site in self._sites)
         if sum(cut):
-            _log.warn("{n} connections were cut after {s:g} s", n=sum(cut), s=DRAIN)
+            _log.warn("Cut after {s:g} s: {what}", what=some(sum(cut), "connection"), s=DRAIN)
         if not self._settings.is_cluster:
             await self._say_that_we_go()
         for store in assembly.stores:

@@ -8,8 +8,8 @@ from typing import Any
 
 from oose.databases import Databases
 from oose.existence import Existence
-from oose.following import Following
-from oose.beating import Heartbeat
+from oose.following import PATIENCE, Following
+from oose.heartbeat import Heartbeat
 from oose.holdings import Holdings
 from oose.loop import Loop
 from oose.reachability import Reachability
@@ -21,6 +21,7 @@ from oose.votes import Votes
 
 LOOK = 1.0  # seconds between two looks at the peers that viewers are sent to
 BUNDLE = 0.1  # seconds in which what is written to the inventory is gathered
+GATHER = 0.5  # the same for the peers, who renew themselves all the time
 ALONE = 60.0  # seconds between two renewals on one machine, where nobody waits for them
 
 
@@ -60,6 +61,8 @@ class Membership:
             clock,
             on_changes=registry.apply,
             on_everything=registry.load,
+            patience=min(PATIENCE, renewal),
+            rest=GATHER,
         )
         clones = Following(
             "Following the inventory",
