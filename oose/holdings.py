@@ -9,6 +9,7 @@ from typing import Literal
 from attrs import evolve, frozen
 
 from oose.address import hash_type_of
+from oose.counting import some
 from oose.disk import Found
 from oose.errors import NotFound, Unavailable
 from oose.existence import Existence
@@ -72,7 +73,8 @@ class Holdings:
             key = record_id(intent.hash or "", self.prism, self.store)
             await self.volume.settle(intent, recorded=key in recorded)
         if left:
-            _log.info("{n} unfinished uploads cleared from {place}", n=len(left), place=self.place)
+            what = some(len(left), "unfinished upload")
+            _log.info("{what} cleared from {place}", what=what, place=self.place)
 
     async def look(self) -> None:
         """Look whether the disk is there; one that was not there at the start may have come."""

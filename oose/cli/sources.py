@@ -14,11 +14,15 @@ STDIN = "-"
 
 @frozen
 class Source:
-    """One thing to upload; `shown` is what it was called, `problem` why it cannot be read."""
+    """One thing to upload; `shown` is what it was called, `problem` why it cannot be read.
+
+    `left_out` says why it is not to be uploaded at all.
+    """
 
     shown: str
     path: Path | None  # None is stdin
     problem: str | None = None
+    left_out: str | None = None
 
     def open(self) -> BinaryIO:
         """Open it to read; `OSError`."""
@@ -43,16 +47,19 @@ def sources(paths: Sequence[str]) -> Iterator[Source]:
 def walk(folder: str) -> Iterator[Source]:
     """All files below a folder, by name, those of a folder before those of its folders.
 
-    Links to folders are not followed; pipes and devices are passed over. What cannot be read is
-    among them, so that nothing is left out in silence.
+    Links to folders and out of the folder are not followed; pipes and devices are passed over.
+    These and what cannot be read are among them, so that nothing is left out in silence.
     """
+    inside = os.path.realpath(folder)
     problems: list[OSError] = []
     for root, folders, names in os.walk(folder, onerror=problems.append):
         folders.sort()
         for name in sorted(names):
             path = Path(root, name)
-            if is_wanted(path):
-                yield Source(str(path), path)
+            yield Source(str(path), path, left_out=why_not(path, inside))
+        for path in (Path(root, name) for name in folders):
+            if path.is_symlink():
+                yield Source(str(path), path, left_out="a link to a folder, which is not followed")
         for error in problems:
             yield unreadable(error)
         problems.clear()
@@ -60,12 +67,16 @@ def walk(folder: str) -> Iterator[Source]:
         yield unreadable(error)
 
 
-def is_wanted(path: Path) -> bool:
-    """Whether it is a file, or something that opening it will complain about."""
+def why_not(path: Path, inside: str) -> str | None:
+    """Why something in the folder `inside` is no file of it; None also where opening will tell."""
     try:
-        return stat.S_ISREG(path.stat().st_mode)
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "neither a file nor a folder"
     except OSError:
-        return True
+        return None
+    if not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(inside):
+        return None
+    return "a link out of the folder, which is not followed"
 
 
 def unreadable(error: OSError) -> Source:

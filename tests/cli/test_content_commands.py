@@ -28,8 +28,8 @@ def test_files_and_folders_are_uploaded(oose: Asking, tmp_path: Path) -> None:
     said = oose("upload", "films", "c.txt")
     assert said.code == 0, said.err
     assert said.out.splitlines() == [
-        f"{sha1(b'a' * 1_000_000)}  a.mp4",
-        f"{sha1(b'b')}  b.mp4",
+        f"{sha1(b'a' * 1_000_000)}  films/a.mp4",
+        f"{sha1(b'b')}  films/new/b.mp4",
         f"{sha1(b'c')}  c.txt",
     ]
 
@@ -50,7 +50,7 @@ def test_fewer_copies_than_wanted_are_said(oose: Asking, tmp_path: Path) -> None
     with canned([answer(LOGIN), answer(body), answer(b"{}")]) as url:
         said = oose("--url", url, "upload", "a")
     assert said.code == 0
-    assert "1 of 1 files have fewer copies than wanted: 1 of 2 copies" in said.err
+    assert "1 of 1 file with fewer copies than wanted: 1 of 2" in said.err
 
 
 LOGIN = b'{"session": {"token": "t"}}'
@@ -64,7 +64,7 @@ def test_bytes_that_changed_on_their_way_are_noticed(oose: Asking, tmp_path: Pat
         said = oose("--json", "--url", url, "upload", "a")
     assert said.code == 1
     assert "changed on their way" in said.json()[0]["error"]
-    assert json.loads(said.err.splitlines()[-1])["error"] == "1 of 1 files were not uploaded"
+    assert json.loads(said.err.splitlines()[-1])["error"] == "Not uploaded: 1 of 1 file"
 
 
 def test_a_file_that_is_not_there_does_not_keep_the_others(oose: Asking, tmp_path: Path) -> None:

@@ -38,17 +38,30 @@ def test_a_folder_means_the_files_in_it_by_name(here: Path) -> None:
     assert names("f", "empty") == ["f/a.txt", "f/b.txt", "f/a/z.txt", "f/c/y.txt"]
 
 
-def test_what_is_no_file_is_passed_over_but_a_broken_link_is_not(here: Path) -> None:
+def test_what_is_left_out_of_a_folder_is_said_but_a_broken_link_is_not_left_out(here: Path) -> None:
     (here / "f").mkdir()
+    (here / "f" / "file").write_bytes(b"")
+    (here / "secret").write_bytes(b"")
     os.mkfifo(here / "f" / "pipe")
     (here / "f" / "link").symlink_to("nowhere")
     (here / "f" / "loop").symlink_to("..")
+    (here / "f" / "out").symlink_to("../secret")
+    (here / "f" / "same").symlink_to("file")
+    (here / "other").symlink_to("f")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("f/socket")
-        [broken] = sources(("f",))
-    assert broken.shown == "f/link"
+        found = {each.shown: each for each in sources(("other",))}
+    assert {shown: each.left_out for shown, each in found.items()} == {
+        "other/file": None,
+        "other/link": None,
+        "other/loop": "a link to a folder, which is not followed",
+        "other/out": "a link out of the folder, which is not followed",
+        "other/pipe": "neither a file nor a folder",
+        "other/same": None,
+        "other/socket": "neither a file nor a folder",
+    }
     with pytest.raises(FileNotFoundError):
-        broken.open()
+        found["other/link"].open()
 
 
 def test_a_folder_that_cannot_be_listed_is_among_the_files(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from oose.cli.sending import FormOfOneFile
 from oose.cli.sources import Source
 from tests.cli.asking import Asking
 from tests.cli.canned import answer, canned
@@ -68,7 +69,7 @@ def test_a_prism_that_goes_away_leaves_the_rest_undone(oose: Asking, tmp_path: P
     assert said.out == f"{sha1(b'a')}  a\n"
     assert "oose: b: " in said.err
     assert "oose: c: " not in said.err
-    assert said.err.endswith("oose: 2 of 3 files were not uploaded\n")
+    assert said.err.endswith("oose: Not uploaded: 2 of 3 files\n")
 
 
 def test_as_json_what_was_done_is_told_even_when_interrupted(
@@ -98,7 +99,7 @@ def test_as_json_nothing_else_is_on_stderr_than_json(oose: Asking, tmp_path: Pat
         said = oose("--json", "--url", url, "upload", "a", "missing")
     assert said.code == 1
     assert [list(json.loads(line)) for line in said.err.splitlines()] == [["warning"], ["error"]]
-    assert "1 of 1 files have fewer copies" in said.err
+    assert "1 of 1 file with fewer copies" in said.err
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"files": 1}', b'{"files": {"file": ["x"]}}'])
@@ -162,11 +163,64 @@ def test_whoever_watches_sees_progress_and_stdout_has_the_results_alone(
     (folder / "c.txt").write_bytes(b"c" * 3_000_000)
     out, seen = on_a_terminal(place, tmp_path, "upload", "a[")
     assert out.decode().splitlines() == [
-        f"{sha1(b'no markup')}  b].txt",
-        f"{sha1(b'c' * 3_000_000)}  c.txt",
+        f"{sha1(b'no markup')}  a[/b].txt",
+        f"{sha1(b'c' * 3_000_000)}  a[/c.txt",
     ]
     assert b"1/2 a[/b].txt" in seen
     assert b"MB" in seen
     out, seen = on_a_terminal(place, tmp_path, "download", sha1(b"c" * 3_000_000), "-o", "-")
     assert out == b"c" * 3_000_000
     assert sha1(out).encode() in seen
+
+
+def test_what_is_left_out_of_a_folder_is_said(oose: Asking, tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "f" / "link").symlink_to(tmp_path / "secret")
+    said = oose("upload", "f")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.splitlines() == [
+        "oose: f/link: a link out of the folder, which is not followed",
+        "oose: There is nothing to upload",
+    ]
+    (tmp_path / "f" / "a").write_bytes(b"a")
+    said = oose("upload", "f")
+    assert (said.code, said.out) == (0, f"{sha1(b'a')}  f/a\n")
+
+
+def sent_to_one_who_chooses(name: str, data: bytes, oose: Asking, *arguments: str) -> Any:
+    """Upload `data` to a prism that calls content by its sha256, and says `name` of it."""
+    file = {"hash": hashlib.new("sha256", data).hexdigest(), "size": len(data), "name": name}
+    sent = answer(json.dumps({"files": {"file": file}}).encode())
+    with canned([LOGIN, sent, DONE]) as url:
+        return oose("--url", url, "upload", *arguments, stdin=b"a pipe")
+
+
+def test_without_a_hash_type_the_prism_chooses_one(
+    oose: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"a film")
+    forms: list[bytes] = []
+    begun = FormOfOneFile.__init__
+
+    def begin(form: Any, *arguments: Any) -> None:
+        begun(form, *arguments)
+        forms.append(form._head)
+
+    monkeypatch.setattr(FormOfOneFile, "__init__", begin)
+    said = sent_to_one_who_chooses("a", b"a film", oose, "a")
+    assert said.out == f"{hashlib.sha256(b'a film').hexdigest()}  a\n"
+    assert sent_to_one_who_chooses("x", b"a pipe", oose, "-").code == 0
+    assert oose("upload", "a", "--hash-type", "md5").code == 0
+    assert [b"hashType" in form for form in forms] == [False, False, True]
+
+
+def test_other_bytes_are_noticed_whatever_the_prism_calls_them_by(
+    oose: Asking, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"a film")
+    said = sent_to_one_who_chooses("a", b"b film", oose, "a")
+    assert said.code == 1
+    assert "The bytes changed on their way" in said.err
+    said = sent_to_one_who_chooses("x", b"a longer pipe", oose, "-")
+    assert "The bytes changed on their way" in said.err
