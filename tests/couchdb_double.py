@@ -213,6 +213,8 @@ class Cluster(Resource):
             return self._make(request, name)
         store = self._store(request, name)
         values = {key.decode(): each[0].decode() for key, each in request.args.items()}
+        if rest and not rest[0].startswith("_"):
+            return self._one(request, store, "/".join(rest), body)
         match rest:
             case []:
                 return 200, {"update_seq": store.seq, "instance_start_time": str(store.life)}
@@ -230,10 +232,12 @@ class Cluster(Resource):
                 return 200, self._rows(store, {k: json.loads(v) for k, v in values.items()})
             case ["_all_docs", "queries"]:
                 return 200, {"results": [self._rows(store, each) for each in body["queries"]]}
-            case ["_changes"]:
-                return 200, await self._changes(store, values)
-            case _:
-                return 200, self._document(store, "/".join(rest))
+        return 200, await self._changes(store, values)
+
+    def _one(self, request: Request, store: Store, name: str, body: Any) -> tuple[int, object]:
+        if request.method == b"PUT":
+            return 201, self._write(store, {**body, "_id": name})
+        return 200, self._document(store, name)
 
     def _make(self, request: Request, name: str) -> tuple[int, object]:
         if self._who(request) != ADMIN:
