@@ -6,6 +6,7 @@ invented names meets the bucket of their own address first.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
 
 from attrs import define, frozen
@@ -51,6 +52,11 @@ class _Buckets:
         if len(self._buckets) > MOST:
             self._buckets.popitem(last=False)
 
+    def take_back(self, key: str) -> None:
+        bucket = self._buckets.get(key)
+        if bucket is not None:
+            bucket.level -= 1
+
     def empty(self, key: str) -> None:
         self._buckets.pop(key, None)
 
@@ -69,6 +75,18 @@ class _Buckets:
         return 0
 
 
+@frozen
+class Attempt:
+    """One that counts as failed until it is taken back: the buckets, and its key in each."""
+
+    counted: Sequence[tuple[_Buckets, str]]
+
+    def take_back(self) -> None:
+        """It did not fail after all, or nobody could tell."""
+        for buckets, key in self.counted:
+            buckets.take_back(key)
+
+
 class LoginAttempts:
     """Times are ms. Sessions that exist are never touched by any of this."""
 
@@ -81,25 +99,33 @@ class LoginAttempts:
     def check(self, username: str, address: str, now: int) -> None:
         """`TooManyAttempts` unless another attempt is allowed now.
 
-        What others guess does not lock a user out at an address where they have logged in before.
+        What is guessed there for others, or elsewhere, does not lock a user out at an address where
+        they have logged in before.
         """
         net = network(address)
-        waits = [self._pairs.wait(_pair(username, net), now), self._addresses.wait(net, now)]
+        wait = self._pairs.wait(_pair(username, net), now)
         if (username, net) not in self._good:
-            waits.append(self._users.wait(username, now))
-        if max(waits):
-            seconds = max(waits) // 1000 + 1
+            wait = max(wait, self._addresses.wait(net, now), self._users.wait(username, now))
+        if wait:
+            seconds = wait // 1000 + 1
             raise TooManyAttempts(
                 f"Too many failed logins; try again in {seconds} seconds", retry_after=seconds
             )
 
-    def failed(self, username: str, address: str, now: int) -> None:
+    def begin(self, username: str, address: str, now: int) -> Attempt:
+        """Note an attempt before it is looked at, as many come at once; see `check`."""
+        self.check(username, address, now)
+        return self.failed(username, address, now)
+
+    def failed(self, username: str, address: str, now: int) -> Attempt:
         """Note a failure; names that do not exist count like those that do."""
         net = network(address)
-        self._pairs.add(_pair(username, net), now)
-        self._addresses.add(net, now)
+        counted = [(self._pairs, _pair(username, net)), (self._addresses, net)]
         if (username, net) not in self._good:
-            self._users.add(username, now)
+            counted.append((self._users, username))
+        for buckets, key in counted:
+            buckets.add(key, now)
+        return Attempt(counted)
 
     def succeeded(self, username: str, address: str, now: int) -> None:
         """Note a success: this user is known to come from there."""

@@ -3,13 +3,15 @@
 from attrs import evolve, frozen
 
 from oose.accounts import Accounts
-from oose.attempts import LoginAttempts
+from oose.attempts import LoginAttempts, network
 from oose.errors import NotAuthenticated, OoseError, Unavailable
 from oose.log import part
 from oose.purchases import Endings, OneProcess, Session, Sessions, new_token, token_digest
 from oose.recall import Recall
+from oose.turns import Turns
 
 BELIEVED = 2_000  # ms: how long a session is taken for good before the database is asked again
+AT_ONCE = 2  # passwords that are looked at for one address: what is right need not be refused
 _log = part("user")
 
 
@@ -41,6 +43,7 @@ class Logins:
         self._accounts = accounts
         self._sessions = sessions
         self._attempts = attempts
+        self._turns = Turns(AT_ONCE)
         self._life = life
         endings = endings or OneProcess()
         self._seen: Recall[Session] = Recall(endings, cache_life, BELIEVED)
@@ -48,12 +51,8 @@ class Logins:
 
     async def login(self, username: str, password: str, address: str, now: int) -> Login:
         """Make a session; `NotAuthenticated` or `TooManyAttempts`."""
-        self._attempts.check(username, address, now)
-        if not await self._accounts.verify(username, password):
-            self._attempts.failed(username, address, now)
-            _log.info("Login from {address} refused", address=address)
-            raise NotAuthenticated("Invalid username or password")
-        self._attempts.succeeded(username, address, now)
+        async with self._turns.of(network(address)):
+            await self._verify(username, password, address, now)
         token = new_token()
         session = Session(token_digest(token), username, address, now, now + self._life)
         await self._sessions.add(session)
@@ -77,9 +76,21 @@ class Logins:
 
     def refuse_guess(self, username: str, address: str, now: int) -> OoseError:
         """The error for wrong credentials of a peer, counted like a failed login."""
-        self._attempts.check(username, address, now)
-        self._attempts.failed(username, address, now)
+        self._attempts.begin(username, address, now)
         return NotAuthenticated("Wrong credentials")
+
+    async def _verify(self, username: str, password: str, address: str, now: int) -> None:
+        attempt = self._attempts.begin(username, address, now)
+        try:
+            good = await self._accounts.verify(username, password)
+        except OoseError:  # nobody has looked at it
+            attempt.take_back()
+            raise
+        if not good:
+            _log.info("Login from {address} refused", address=address)
+            raise NotAuthenticated("Invalid username or password")
+        attempt.take_back()
+        self._attempts.succeeded(username, address, now)
 
     async def _look_up(self, digest: str, now: int) -> Session | None:
         session = await self._sessions.find(digest, now)

@@ -9,12 +9,20 @@ from oose.purchases import Purchase, Session
 
 @define
 class OneUser:
-    """The accounts of `anna`, whose password is `right`."""
+    """The accounts of `anna`, whose password is `right`.
+
+    `late`, when there is one, is awaited before each answer; where it `is_away` there is none.
+    """
 
     asked: int = 0
+    late: Deferred[None] | None = None
+    is_away: bool = False
 
     async def verify(self, username: str, password: str) -> bool:
         self.asked += 1
+        refuse(self.is_away)
+        if self.late is not None:
+            await self.late
         return (username, password) == ("anna", "right")
 
 

@@ -80,6 +80,38 @@ def test_what_others_guess_does_not_lock_a_user_out_at_home() -> None:
     assert is_allowed(attempts, "anna", HOME)
 
 
+def test_what_is_guessed_for_others_at_home_does_not_lock_a_user_out() -> None:
+    attempts = LoginAttempts()
+    attempts.succeeded("anna", HOME, NOW)
+    for n in range(ADDRESS.failures):
+        attempts.failed(f"user{n}", HOME, NOW)
+    assert not is_allowed(attempts, "bert", HOME)
+    assert is_allowed(attempts, "anna", HOME)
+    fail(attempts, "anna", HOME, PAIR.failures)
+    assert not is_allowed(attempts, "anna", HOME)
+
+
+def test_an_attempt_counts_as_failed_until_it_is_taken_back() -> None:
+    attempts = LoginAttempts()
+    fail(attempts, "anna", HOME, PAIR.failures - 1)
+    attempt = attempts.begin("anna", HOME, NOW)
+    assert not is_allowed(attempts, "anna", HOME)
+    attempt.take_back()
+    assert is_allowed(attempts, "anna", HOME)
+
+
+def test_what_is_taken_back_late_gives_nobody_more_attempts() -> None:
+    attempts = LoginAttempts()
+    attempt = attempts.begin("anna", HOME, NOW)
+    later = NOW + 60 * HOUR
+    assert is_allowed(attempts, "anna", HOME, later)  # which forgets it
+    attempt.take_back()
+    attempt = attempts.begin("anna", HOME, later)
+    attempt.take_back()
+    fail(attempts, "anna", HOME, PAIR.failures, later)
+    assert not is_allowed(attempts, "anna", HOME, later)
+
+
 def test_mistyping_at_home_does_not_lock_a_user_out_elsewhere() -> None:
     attempts = LoginAttempts()
     attempts.succeeded("anna", HOME, NOW)

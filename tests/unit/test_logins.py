@@ -1,8 +1,10 @@
+from typing import Any
+
 import pytest
 from twisted.internet.defer import Deferred
 
 from oose.attempts import PAIR, LoginAttempts
-from oose.errors import NotAuthenticated, TooManyAttempts
+from oose.errors import NotAuthenticated, TooManyAttempts, Unavailable
 from oose.logins import BELIEVED, Login, Logins
 from oose.purchases import Session, token_digest
 from tests.unit.at_once import at_once
@@ -63,6 +65,44 @@ def test_guessing_is_stopped_before_the_password_is_looked_at() -> None:
     with pytest.raises(TooManyAttempts):
         door.login()
     assert door.users.asked == PAIR.failures
+
+
+def outcomes(door: Door, *passwords: str) -> list[list[Any]]:
+    """Log in with all of them at once; what becomes of each."""
+    door.users.late = Deferred()
+    found: list[list[Any]] = []
+    for password in passwords:
+        done: list[Any] = []
+        work = Deferred.fromCoroutine(door.logins.login("anna", password, HOME, NOW))
+        _ = work.addErrback(lambda failure: failure.value).addCallback(done.append)
+        found.append(done)
+    door.users.late.callback(None)
+    return found
+
+
+def test_guessing_many_at_once_is_stopped_like_guessing_one_by_one() -> None:
+    door = Door()
+    found = outcomes(door, *["wrong"] * 200, "right")
+    assert door.users.asked == PAIR.failures
+    kinds = [type(done[0]) for done in found]
+    assert kinds == [NotAuthenticated] * PAIR.failures + [TooManyAttempts] * (201 - PAIR.failures)
+
+
+def test_many_right_logins_at_once_are_not_guesses() -> None:
+    door = Door()
+    found = outcomes(door, *["right"] * 200)
+    assert [type(done[0]) for done in found] == [Login] * 200
+    assert len(door.logins._turns) == 0
+
+
+def test_logins_that_nobody_could_look_at_are_no_failures() -> None:
+    door = Door()
+    door.users.is_away = True
+    for _ in range(100):
+        with pytest.raises(Unavailable):
+            door.login()
+    door.users.is_away = False
+    door.login()
 
 
 def test_a_login_forgives_what_was_mistyped() -> None:

@@ -13,6 +13,7 @@ LONGEST = 400  # lines
 WITHOUT_TWISTED = {
     "address",
     "conditions",
+    "counting",
     "disk",
     "disposition",
     "durable",
@@ -45,6 +46,7 @@ CORE = WITHOUT_TWISTED | {
     "sink",
     "stats",
     "together",
+    "turns",
     "uploads",
     "usernames",
     "volume",
