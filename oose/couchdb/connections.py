@@ -67,8 +67,8 @@ class _Body(Protocol):
             self.finished.errback(reason)
 
     def _give_up(self, _: Deferred[None]) -> None:
-        if self.transport is not None:
-            self.transport.stopProducing()
+        assert self.transport is not None
+        self.transport.stopProducing()
 
 
 class _Wire(ProtocolWrapper):

@@ -4,12 +4,11 @@ A position in the feed is opaque to who asks: here it is when the database began
 own position in it. A database that was made anew is known by either.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
 
-from oose.couchdb.client import CouchClient, escaped
+from oose.couchdb.client import Answer, CouchClient, escaped
 from oose.couchdb.rows import DESIGN, text, understood
 from oose.metadata.documents import Changes
 
@@ -69,12 +68,7 @@ class Feed:
             f"&timeout={int(patience * 1000)}"
         )
         answer = await self._client.listen(f"{self._path}/_changes{values}", patience + GRACE)
-        after = position
-        ids: Sequence[str] = ()
-        if answer is not None:
-            with understood():
-                ids = list(dict.fromkeys(text(row["id"]) for row in answer.value["results"]))
-                after = Position(position.life, _seq(answer.value["last_seq"]))
+        ids, after = ([], position) if answer is None else _told(answer, position)
         if not ids or not position.leads_to(after):  # nothing was written, or it is not there
             now = await self._now()
             if not position.leads_to(now):
@@ -86,6 +80,13 @@ class Feed:
         with understood():
             life = str(answer.value.get("instance_start_time", 0))
             return Position(life, _seq(answer.value["update_seq"]))
+
+
+def _told(answer: Answer, position: Position) -> tuple[list[str], Position]:
+    """The ids of an answer, each once, and where they lead to from `position`."""
+    with understood():
+        ids = list(dict.fromkeys(text(row["id"]) for row in answer.value["results"]))
+        return ids, Position(position.life, _seq(answer.value["last_seq"]))
 
 
 def _seq(value: Any) -> str:

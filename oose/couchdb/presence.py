@@ -20,11 +20,6 @@ class Presence:
         self._probe_at = 0.0
         self._trouble: str | None = None
 
-    @property
-    def is_away(self) -> bool:
-        """Whether the last that was heard of it is that it does not answer."""
-        return self._away_since is not None
-
     def check(self) -> None:
         """`Unavailable` while it is away, at once; but one request a second goes through."""
         if self._away_since is None:
