@@ -1,5 +1,6 @@
 """A started cluster as the probes see it: what to ask of it, and how to wait for its word."""
 
+import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,12 @@ class Running:
         client = Client(self.cluster.url(prism), context)
         password = (self.cluster.folder / "user-password").read_text().strip()
         within(SOON, lambda: client.log_in(USER, password))
+        return client
+
+    def settled(self, prism: str) -> Client:
+        """The same, when that prism uses all stores: they may have been away until just now."""
+        client = self.client(prism)
+        within(SOON, lambda: spread(client))
         return client
 
     def peers(self) -> Mapping[str, Mapping[str, Any]]:
@@ -63,3 +70,13 @@ def by(until: float, call: Callable[[], T]) -> T:
             if time.monotonic() > until:
                 raise
             time.sleep(0.1)
+
+
+def spread(client: Client) -> tuple[bytes, str, list[str]]:
+    """New content with a clone in each site, as it comes when all are back; its hash and places."""
+    data = os.urandom(300_000)
+    content_hash = client.upload(data)["hash"]
+    places = list(client.detail(content_hash)["map"])
+    assert {place.partition(":")[0] for place in places} == {"prism1", "prism2"}
+    assert len(places) == 2
+    return data, content_hash, places

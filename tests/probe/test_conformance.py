@@ -17,7 +17,7 @@ from tests.process.test_conformance import SDK
 def test_the_nodejs_client_finds_everything_as_the_contract_says(
     running: Running, tmp_path: Path, first: str, second: str
 ) -> None:
-    running.client(first)
+    running.settled(first)
     cluster = running.cluster
     password = (cluster.folder / "user-password").read_text().strip()
     where = {name: "{}:{}".format(*cluster.ports.of(name)) for name in (first, second)}

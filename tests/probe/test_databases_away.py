@@ -34,7 +34,7 @@ def away(server: Server, end: signal.Signals) -> Iterator[None]:
 
 @pytest.fixture
 def client(running: Running) -> Client:
-    return running.client("prism1")
+    return running.settled("prism1")
 
 
 def is_refused(client: Client, path: str, value: object) -> None:
@@ -65,7 +65,7 @@ def test_without_couchdb_what_is_known_is_delivered_and_nobody_is_judged(
         assert client.ask("GET", f"{client.url}/ping")[0] == 200
         assert within(SOON_REFUSED, lambda: client.deliver(token)) == data
         assert within(SOON_REFUSED, lambda: client.download(content_hash)) == data
-        is_refused(client, "/content/detail", {"hash": "0" * 40})
+        is_refused(client, "/content/detail", {"hash": os.urandom(20).hex()})
         is_refused(client, "/user/login", {"username": "demo", "password": "x" * 20})
         with pytest.raises(Refused, match="503"):
             client.upload(os.urandom(1000))
@@ -101,7 +101,7 @@ def test_without_redis_uploads_go_on_and_what_was_bought_is_delivered(
 
 
 def test_a_removed_purchase_and_a_logout_count_at_once_on_every_prism(running: Running) -> None:
-    one, two = running.client("prism1"), running.client("prism2")
+    one, two = running.settled("prism1"), running.settled("prism2")
     content_hash = one.upload(os.urandom(1000))["hash"]
     token = one.purchase(content_hash)
     one.deliver(token)

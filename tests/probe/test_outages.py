@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 
 from tests.probe.client import Client
-from tests.probe.running import Running, by, within
+from tests.probe.running import SOON, Running, by, spread, within
 
 OUTAGES = {
     "prism2": ("prism2",),
@@ -45,7 +45,7 @@ def web_server(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def clones_left(running: Running, places: list[str], dead: tuple[str, ...]) -> list[str]:
+def clones_left(places: list[str], dead: tuple[str, ...]) -> list[str]:
     """The places whose store and prism are both alive."""
     return [place for place in places if not set(place.split(":")) & set(dead)]
 
@@ -73,14 +73,9 @@ def test_the_rest_goes_on_and_the_dead_return(
     running: Running, tmp_path: Path, dead: tuple[str, ...], end: signal.Signals
 ) -> None:
     client = running.client("prism1" if "prism2" in dead else "prism2")
-    old = os.urandom(300_000)
-    file = client.upload(old)
-    content_hash = file["hash"]
-    places = client.detail(content_hash)["map"]
-    assert len(places) == 2
+    old, content_hash, places = within(SOON, lambda: spread(client))
     token = client.purchase(content_hash)
-    left = sorted(clones_left(running, places, dead))
-    assert left
+    left = sorted(clones_left(places, dead))
 
     def counts_right() -> None:
         found = client.detail(content_hash)

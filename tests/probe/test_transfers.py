@@ -22,7 +22,7 @@ SIZE = 48 * 1024 * 1024
 @pytest.fixture
 def client(running: Running) -> Iterator[Client]:
     """A way in; what a test has killed comes back after it."""
-    yield running.client("prism1")
+    yield running.settled("prism1")
     for peer in running.cluster.peers.values():
         if peer.process is not None and peer.process.poll() is not None:
             peer.start()
@@ -99,7 +99,7 @@ def test_a_download_goes_on_from_another_clone(running: Running, client: Client)
 def test_two_prisms_that_take_the_same_content_at_once_keep_two_clones(
     running: Running, client: Client
 ) -> None:
-    other = running.client("prism2")
+    other = running.settled("prism2")
     for _ in range(5):
         data = os.urandom(100_000)
         with ThreadPoolExecutor(2) as pool:
