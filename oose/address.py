@@ -1,7 +1,8 @@
 """Hash types, names, extensions and paths: how content is called and where it lies."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from oose.errors import BadInput, NotFound
 from oose.media_types import extension_for
@@ -22,11 +23,16 @@ _TOKEN = re.compile(r"[A-Za-z0-9]{64}")
 NO_EXTENSION = "bin"
 
 
-def shown(value: object) -> str:
+def as_json(value: object) -> str:
+    """Text in quotes, anything else as JSON has it: what clients sent, in their words."""
+    return repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def shown(value: object, written: Callable[[object], str] = as_json) -> str:
     """`value` for a message, cut where it is long."""
     try:
-        text = repr(value)
-    except Exception:  # an endless number, a nest too deep: `repr` may fail in any way
+        text = written(value)
+    except Exception:  # an endless number, a nest too deep: it may fail in any way
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 

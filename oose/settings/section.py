@@ -77,4 +77,4 @@ def shown(key: str, value: object) -> str:
     """`value` for a message; never what may be a secret."""
     if "password" in key:
         return f"a secret of type {type(value).__name__}"
-    return address.shown(value)
+    return address.shown(value, repr)

@@ -98,8 +98,12 @@ def parse_object(text: bytes) -> dict[str, Any]:
         value = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
     except RecursionError:
         raise BadInput("The JSON is nested too deeply") from None
-    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError among them
+    except json.JSONDecodeError as error:
         raise BadInput(f"The body is not JSON: {error}") from None
+    except UnicodeDecodeError:
+        raise BadInput("The body is not JSON: it is not UTF-8") from None
+    except ValueError:  # Python's limit on digits
+        raise BadInput("A number in the JSON is too long") from None
     if not isinstance(value, dict):
         raise BadInput(f"The body must be a JSON object, not {shown(value)}")
     if not _shallow(value, DEPTH_LIMIT):
@@ -108,7 +112,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    raise BadInput(f"The body is not JSON: {name} is no number there")
 
 
 def _shallow(value: Any, levels: int) -> bool:

@@ -79,6 +79,7 @@ class Form:
         self._size = 0
         self._parser = PushMultipartParser(boundary, max_header_size=HEADER_LIMIT, strict=True)
         self._sink: FileSink | None = None
+        self._unfilled: MultipartSegment | None = None
         self._field: str | None = None
         self._value = bytearray()
         self._field_count = 0
@@ -132,13 +133,18 @@ class Form:
             if self._field_count > FIELDS_LIMIT:
                 raise TooLarge(f"The form has more than {FIELDS_LIMIT} fields")
             self._field = key
-            return
+        elif segment.filename:
+            self._begin_file(segment)
+        else:
+            self._unfilled = segment  # a browser's input without a file, unless bytes follow
+
+    def _begin_file(self, segment: MultipartSegment) -> None:
         if len(self.files) >= FILES_LIMIT:
             raise TooLarge(f"The form has more than {FILES_LIMIT} files")
         self._seal_last()
         part = FilePart(
-            key=self._free_key(key),
-            name=base_name(segment.filename),
+            key=self._free_key(segment.name or "file"),
+            name=base_name(segment.filename or ""),
             encoding=segment.header("Content-Transfer-Encoding", "7bit"),
             mime_type=segment.content_type or "",
             fields=dict(self.fields),
@@ -147,6 +153,9 @@ class Form:
         self.files.append(part)
 
     def _data(self, data: bytes) -> None:
+        if self._unfilled is not None:
+            segment, self._unfilled = self._unfilled, None
+            self._begin_file(segment)
         if self._field is None:
             assert self._sink is not None
             self._sink.feed(bytes(data))
@@ -156,6 +165,7 @@ class Form:
         self._value += data
 
     def _end_part(self) -> None:
+        self._unfilled = None
         if self._field is None:
             return  # a file is sealed when another begins: the last one may stay in memory
         try:
@@ -212,4 +222,6 @@ def broken(error: MultipartError) -> OoseError:
     """What the parser found, for the client."""
     if isinstance(error, ParserLimitReached):
         return TooLarge(f"The form is over a limit: {error}")
+    if isinstance(error.__context__, UnicodeDecodeError):
+        return BadInput("The form is broken: the headers of a part are not UTF-8")
     return BadInput(f"The form is broken: {error}")

@@ -240,6 +240,13 @@ def test_a_short_value_is_shown_whole_and_a_long_one_cut() -> None:
     assert shown("x" * 59) == "'" + "x" * 56 + "..."
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "null"), (True, "true"), ([1, {"ä": False}], '[1, {"ä": false}]')]
+)
+def test_what_a_client_sent_is_shown_as_json(value: object, text: str) -> None:
+    assert shown(value) == text
+
+
 def nested(depth: int) -> list[Any]:
     value: list[Any] = []
     for _ in range(depth):

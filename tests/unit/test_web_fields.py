@@ -68,6 +68,23 @@ def test_what_is_not_a_moderate_json_object_is_refused(text: bytes) -> None:
         parse_object(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'{"a": ' + b"7" * 5_000 + b"}", "A number in the JSON is too long"),
+        (b'{"a": "\xe4"}', "The body is not JSON: it is not UTF-8"),
+        (b'{"a": NaN}', "The body is not JSON: NaN is no number there"),
+        (b"null", "The body must be a JSON object, not null"),
+        (b"true", "The body must be a JSON object, not true"),
+        (b"", "The body is not JSON: Expecting value: line 1 column 1 (char 0)"),
+    ],
+)
+def test_what_is_wrong_with_json_is_said_in_its_own_words(text: bytes, words: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        parse_object(text)
+    assert refused.value.message == words
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_do_more_than_be_refused(text: bytes) -> None:
     with suppress(BadInput):

@@ -153,6 +153,39 @@ def test_a_form_without_a_file_is_refused() -> None:
         finish(form)
 
 
+def test_an_input_that_was_not_filled_is_no_file() -> None:
+    form = make()
+    form.feed(part("f", b"1", "a") + part("g", b"", "") + part("x", b"2") + part("h", b"", ""))
+    form.feed(part("i", b"", "empty.txt") + END)
+    whole(form)
+    assert [(p.key, p.name, p.taker.data) for p in form.files] == [
+        ("f", "a", b"1"),
+        ("i", "empty.txt", b""),
+    ]
+    assert form.fields == {"x": "2"}
+    unfilled = make()
+    unfilled.feed(part("f", b"", "") + END)
+    with pytest.raises(BadInput, match="no file"):
+        finish(unfilled)
+
+
+def test_a_file_without_a_name_is_a_file_where_it_has_bytes() -> None:
+    form = make()
+    for piece in (part("f", b"1", "a") + part("g", b"23", "")[:-3], b"3\r\n", END):
+        form.feed(piece)
+    whole(form)
+    assert [(p.key, p.name, p.taker.data) for p in form.files] == [
+        ("f", "a", b"1"),
+        ("g", "", b"23"),
+    ]
+
+
+def test_a_header_that_is_not_utf8_is_refused_in_plain_words() -> None:
+    with pytest.raises(BadInput) as refused:
+        make().feed(part("f", b"1", "a").replace(b'"a"', b'"\xe4"') + END)
+    assert refused.value.message == "The form is broken: the headers of a part are not UTF-8"
+
+
 def test_too_many_fields_are_refused() -> None:
     form = make()
     with pytest.raises(TooLarge, match="100 fields"):
