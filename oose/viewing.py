@@ -53,6 +53,8 @@ class Viewing:
             parse_token(token)
         except BadInput:
             raise NotFound("There is nothing at this path") from None
+        if filename in {".", ".."}:  # a browser would take it for a folder
+            raise NotFound("There is nothing at this path")
         purchase = await self._desk.valid(token, int(self._clock.seconds() * 1000))
         if not referrer_allowed(purchase.referrers, request.header(b"referer")):
             raise NotAllowed("This page may not show this content")

@@ -191,3 +191,12 @@ async def test_a_viewer_who_leaves_in_the_middle_holds_nothing(machine: Machine)
     while deliveries.running:
         await deferLater(reactor, 0)
     assert (await machine.view(f"/{token}/a.bin", Range="bytes=0-3")).body == DATA[:4]
+
+
+@pytest.mark.parametrize("name", ["%2e", "%2E%2e", ".%2e"])
+@pytest_twisted.ensureDeferred
+async def test_a_name_that_means_a_folder_is_none(machine: Machine, name: str) -> None:
+    content_hash = (await machine.upload(b"hello"))["hash"]
+    token = (await machine.purchase(content_hash))["token"]
+    assert (await machine.ask(f"/{token}/{name}")).status == 404
+    assert (await machine.ask(f"/{token}/...")).status == 302
