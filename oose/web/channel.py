@@ -8,9 +8,11 @@ the private names used here, so that an upgrade of Twisted that moves them fails
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
+from zope.interface import implementer
 
 from oose.errors import BadInput, HeaderTooLarge, OoseError, TooSlow
 from oose.keepalive import keep_alive
@@ -30,6 +32,7 @@ class Held(Protocol):
         ...
 
 
+@implementer(IHalfCloseableProtocol)
 class IntakeChannel(HTTPChannel):
     """An HTTP/1.1 connection that refuses in JSON and closes so that the answer arrives."""
 
@@ -49,9 +52,9 @@ class IntakeChannel(HTTPChannel):
 
     # What the request asks of its channel.
 
-    def head(self) -> tuple[bytes, bytes]:
-        """Method and request target, from when the headers are in until the body has ended."""
-        return self._command, self._path
+    def head(self) -> tuple[bytes, bytes, bytes]:
+        """Method, request target and version, from when the headers are in to the body's end."""
+        return self._command, self._path, self._version
 
     def is_idle(self) -> bool:
         """Whether nothing is under way: no request being received or answered, nothing held."""
@@ -158,6 +161,18 @@ class IntakeChannel(HTTPChannel):
             super().timeoutConnection()
         else:
             request.fail(TooSlow(f"Nothing was received for {self.site.timeOut:g} seconds"))
+
+    def readConnectionLost(self) -> None:  # noqa: N802
+        """See `IHalfCloseableProtocol`: one that ends within a request is told; others are gone."""
+        request = self.requests[-1] if self.requests else None
+        if request is not None and not request.is_whole and not request.startedWriting:
+            request.fail(BadInput("The request is cut short"))
+            self.transport.loseConnection()
+        else:
+            self.transport.connectionLost(Failure(ConnectionDone()))
+
+    def writeConnectionLost(self) -> None:  # noqa: N802
+        """See `IHalfCloseableProtocol`: we did that; see `linger`."""
 
     def loseConnection(self) -> None:
         """See `HTTPChannel`. TLS ends when the other side agrees: listen for that, not forever."""

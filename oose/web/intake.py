@@ -17,12 +17,12 @@ from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from twisted.web.server import Request
 
-from oose.errors import OoseError, TooLarge
+from oose.errors import BadInput, OoseError, TooLarge
 from oose.log import part, request_id
 from oose.purchases import Session
 from oose.web.answers import Answer, error_answer, json_answer, reason
 from oose.web.channel import IntakeChannel
-from oose.web.routing import Access, Body, Match, Result, Routes
+from oose.web.routing import Access, Body, Match, Result, Routes, origin_form
 
 _log = part("http")
 _PROCESS = secrets.token_hex(3)
@@ -67,9 +67,10 @@ class IntakeRequest(Request):
     session: Session | None = None  # of the user who asks; None for peers and anybody
     _serving: Deferred[None] | None = None
     _ended: Deferred[None]
-    _whole = False  # the body has arrived to its end
+    is_whole = False  # the body has arrived to its end
     _admitted = False
     _refused = False
+    _lacks_host = False
     _over = False  # answered or given up: what it holds is being given back
 
     def __init__(self, channel: IntakeChannel, *args: Any, **kwargs: Any) -> None:
@@ -85,7 +86,10 @@ class IntakeRequest(Request):
     def gotLength(self, length: int | None) -> None:
         """The headers are in, the body (of `length` bytes, None when chunked) is not."""
         self.content = BytesIO()  # Twisted's Request closes it at the end
-        self.method, self.uri = self.channel.head()
+        self.method, target, version = self.channel.head()
+        self.uri = origin_form(target)
+        hosts = self.requestHeaders.getRawHeaders(b"host", ())
+        self._lacks_host = len(hosts) != 1 and (len(hosts) > 1 or version == b"HTTP/1.1")
         if length == 0:
             return
         self._ended = Deferred()
@@ -106,8 +110,8 @@ class IntakeRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The body has ended, or there was none."""
-        self.method, self.uri, self.clientproto = command, path, version
-        self._whole = True
+        self.clientproto = version
+        self.is_whole = True
         if self._serving is None:
             self._start(0, expects=False)
         else:
@@ -156,7 +160,7 @@ class IntakeRequest(Request):
         self.begin(answer.status, answer.headers)
         if answer.status != 304:  # it would be that of a 200
             self.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(answer.body)])
-        if self._whole:
+        if self.is_whole:
             self.write(answer.body)
             self.finish()
         else:
@@ -186,7 +190,7 @@ class IntakeRequest(Request):
     async def _serve(self, length: int | None, *, expects: bool) -> None:
         endpoint = "none"
         try:
-            match = self.room.routes.match(self.method, self.uri)
+            match = self._match()
             endpoint = match.route.endpoint
             result = await self._run(match, length, expects=expects)
             if result is not None:
@@ -204,6 +208,11 @@ class IntakeRequest(Request):
             await self._abandon()
             self.room.count(endpoint, self.code)
             _log.debug("{endpoint}: {code}", endpoint=endpoint, code=self.code)
+
+    def _match(self) -> Match:
+        if self._lacks_host:  # RFC 9112 section 3.2
+            raise BadInput("The request must have one Host header")
+        return self.room.routes.match(self.method, self.uri)
 
     def _give_up(self) -> None:
         """Cancel what is under way, but never what gives back what it holds."""
@@ -240,13 +249,13 @@ class IntakeRequest(Request):
     async def _admit(self, body: Body, *, expects: bool) -> None:
         """Read the body into `body` to its end."""
         self.body = body
-        if self._early or self._whole:
+        if self._early or self.is_whole:
             expects = False  # it did not wait
         self._admitted = True
         early, self._early = self._early, []
         for data in early:
             body.feed(data)
-        if not self._whole:
+        if not self.is_whole:
             if expects:
                 self.channel.send_continue()
             self.channel.widen()

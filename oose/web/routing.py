@@ -5,6 +5,7 @@ that says who may call it and what takes the body. Fixed paths are found in a di
 own matching would cost more than a small request itself (docs/decisions/0003).
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
@@ -19,6 +20,7 @@ from werkzeug.routing import MapAdapter
 from oose.errors import BadInput, NotFound, WrongMethod
 from oose.web.answers import Answer
 
+_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Result = Mapping[str, Any] | Answer | None
 """What a handler gives back: JSON for a 200, a whole answer, or None when it answered itself."""
@@ -127,6 +129,17 @@ class Routes:
         except NoSuchPath:
             raise NotFound("There is nothing at this path") from None
         return Match(self._by_endpoint[str(endpoint)], parameters)
+
+
+def origin_form(target: bytes) -> bytes:
+    """A request target without scheme and host, which it may have (RFC 9112 section 3.2.2)."""
+    if target.startswith(b"/"):
+        return target
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None:
+        return target
+    rest = target[absolute.end() :]
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def wrong_method(path: str, allowed: Any) -> WrongMethod:

@@ -49,6 +49,11 @@ async def refuse(machine: Machine, *pieces: bytes, status: int) -> None:
     await connection.until(b"\r\n\r\n")
     connection.transport.abortConnection()
     assert parse(await connection.closed).status == status
+    await nothing_stays(machine)
+
+
+async def nothing_stays(machine: Machine) -> None:
+    """Wait until nothing is held of any upload."""
     for _ in range(5_000):
         if not any(receiving(machine)):
             return
@@ -70,3 +75,25 @@ async def test_two_files_that_become_too_large_leave_nothing(machine: Machine) -
 async def test_a_form_that_breaks_late_leaves_nothing(machine: Machine) -> None:
     broken = b"\r\n--" + BOUNDARY + b"nonsense"
     await refuse(machine, START, *[PIECE] * 10, NEXT, *[PIECE] * 5, broken, status=400)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_body_that_is_cut_short_is_told_to_who_still_listens(machine: Machine) -> None:
+    headers = {**FORM, "X-OOSE-Token": machine.token, "Content-Length": "5000000"}
+    whole = request("POST", "/content/upload", headers, START + PIECE * 4)
+    for sent in (whole, whole[:100]):
+        connection = await connect(machine.ports[-1])
+        connection.transport.write(sent)
+        connection.transport.loseWriteConnection()
+        answer = parse(await connection.closed)
+        assert (answer.status, answer.error) == (400, "The request is cut short")
+        await nothing_stays(machine)
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_ends_between_two_requests_is_gone(machine: Machine) -> None:
+    connection = await connect(machine.ports[-1])
+    connection.transport.write(request("GET", "/ping", {"Connection": "keep-alive"}))
+    await connection.until(b"pong")
+    connection.transport.loseWriteConnection()
+    assert (await connection.closed).count(b"HTTP/1.1") == 1

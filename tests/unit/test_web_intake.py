@@ -40,7 +40,7 @@ def test_the_private_names_of_twisted_that_are_used_are_still_there() -> None:
     channel.makeConnection(MemoryTransport())
     channel.requestFactory = lambda *_: None
     channel.lineReceived(b"GET /x HTTP/1.1")
-    assert (channel._command, channel._path) == (b"GET", b"/x")
+    assert (channel._command, channel._path, channel._version) == (b"GET", b"/x", b"HTTP/1.1")
     assert hasattr(channel, "_networkProducer")
 
 
@@ -399,6 +399,29 @@ def test_what_matches_no_route_is_refused(
 ) -> None:
     assert wire.send(request(method, path)).response().status == status
     assert room.counts == {("none", status): 1}
+
+
+@pytest.mark.parametrize("target", ["http://x/ping", "HTTPS://x:1/ping?x=1"])
+def test_a_target_may_begin_with_scheme_and_host(wire: Wire, target: str) -> None:
+    assert wire.send(request("GET", target)).response().json() == {"pong": "pong"}
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /ping HTTP/1.1\r\n\r\n", 400),
+        (b"GET http://x/ping HTTP/1.1\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
+        (b"PUT /put/a HTTP/1.1\r\nX-OOSE-Token: good\r\nContent-Length: 9\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nHost:\r\n\r\n", 200),
+        (b"GET /ping HTTP/1.0\r\n\r\n", 200),
+    ],
+)
+def test_a_request_has_one_host(wire: Wire, room: PlayRoom, head: bytes, status: int) -> None:
+    response = wire.send(head).response()
+    assert response.status == status
+    assert status == 200 or response.json() == {"error": "The request must have one Host header"}
+    assert room.opened == []
 
 
 def test_a_wrong_method_names_the_right_ones(wire: Wire) -> None:
