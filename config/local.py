@@ -5,3 +5,4 @@ docs/configuration.md names everything that can stand here.
 
 prism = {"enabled": True}
 store = {"enabled": True}
+clones = {"minimum": 1}  # there is one store; with two disks make store a list, and this 2

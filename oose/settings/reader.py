@@ -1,8 +1,9 @@
 """Read a configuration file: all problems at once, before anything is made or opened."""
 
+import os
 import socket
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +25,11 @@ from oose.settings.services import (
 from oose.settings.warnings import exposures, rooms_of
 
 BY_THE_SYSTEM: str | bool = True  # whose authorities judge the certificates of peers
-DEFAULTS: Mapping[str, Any] = {"prism": {"enabled": True}, "store": {"enabled": True}}
+DEFAULTS: Mapping[str, Any] = {
+    "prism": {"enabled": True},
+    "store": {"enabled": True},
+    "clones": {"minimum": 1},
+}
 CREDENTIALS = "in a cluster every peer has the same username and password"
 Titled = Sequence[tuple[str, StoreSettings]]  # each as messages call it: `store`, `store[1]`
 port = kinds.whole(0, 65535)
@@ -251,7 +256,16 @@ def conflicts(prism: PrismSettings, stores: Titled) -> Sequence[str]:
             other = seen.setdefault((key, value), title)
             if other != title:
                 found.append(f"{title}.{key}: the same as that of {other}")
-    return found
+    return [*found, *nested(stores)]
+
+
+def nested(stores: Titled) -> Iterator[str]:
+    """Disks within others', also where links hide it: their files would be taken for theirs."""
+    roots = [(title, Path(os.path.realpath(store.root))) for title, store in stores]
+    for title, root in roots:
+        for other, above in roots:
+            if above in root.parents:
+                yield f"{title}.root: below that of {other}"
 
 
 def distinct(room: PrismSettings | StoreSettings) -> Mapping[str, object]:
@@ -260,7 +274,7 @@ def distinct(room: PrismSettings | StoreSettings) -> Mapping[str, object]:
     if room.port:
         values["port"] = (room.listen, room.port)
     if isinstance(room, StoreSettings):
-        values["root"] = room.root
+        values["root"] = os.path.realpath(room.root)
     return values
 
 

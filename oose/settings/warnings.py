@@ -1,9 +1,19 @@
 """What is said at every start of a configuration that asks to be insecure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
-from oose.settings.model import PrismSettings, Settings, StoreSettings
+from attrs import AttrsInstance, asdict
+
+from oose.counting import some
+from oose.settings.model import (
+    CloneSettings,
+    HeartbeatSettings,
+    InventorySettings,
+    PrismSettings,
+    Settings,
+    StoreSettings,
+)
 
 SHORTEST_PASSWORD = 16
 
@@ -50,4 +60,30 @@ def warnings(settings: Settings) -> Sequence[str]:
     lines = [f"insecure: {name}: {what}" for name, what in exposures(rooms, tls=tls)]
     if settings.ssl is not None and settings.ssl.verify is False:
         lines.append("insecure: ssl.verify: certificates of peers are not verified")
-    return lines
+    return [*lines, *too_few_stores(settings), *without_effect(settings)]
+
+
+def too_few_stores(settings: Settings) -> Iterator[str]:
+    """Fewer stores than clones wanted, where nobody else has any."""
+    wanted, there = settings.clones.minimum, len(settings.stores)
+    if settings.prism.enabled and not settings.is_cluster and 0 < there < wanted:
+        what = "have fewer clones" if settings.clones.accept_fewer else "are refused"
+        yield f"clones.minimum: {wanted} for {some(there, 'store')}: uploads {what}"
+
+
+def without_effect(settings: Settings) -> Iterator[str]:
+    """What is set and changes nothing, here or so far."""
+    if not settings.is_cluster:
+        for name in changed(settings.heartbeat, HeartbeatSettings()):
+            if name != "frequency":
+                yield f"heartbeat.{name}: has no effect without a cluster"
+    for name in changed(settings.inventory, InventorySettings()):
+        yield f"inventory.{name}: has no effect yet"
+    if "maximum" in changed(settings.clones, CloneSettings()):
+        yield "clones.maximum: has no effect yet"
+
+
+def changed(values: AttrsInstance, defaults: AttrsInstance) -> Sequence[str]:
+    """The names whose values are not the defaults."""
+    before = asdict(defaults)
+    return [name for name, value in asdict(values).items() if value != before[name]]

@@ -227,6 +227,20 @@ def test_no_two_rooms_may_share_what_is_their_own() -> None:
     )
 
 
+def test_no_disk_may_lie_within_another(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "content")
+    roots = ("a", "a/content", "link/b", "ab", "link")
+    stores = [{"enabled": True, "root": str(tmp_path / root)} for root in roots]
+    assert problems(prism=ROOM, store=stores) == (
+        "store[4].root: the same as that of store[1]",
+        "store[1].root: below that of store[0]",
+        "store[2].root: below that of store[0]",
+        "store[2].root: below that of store[1]",
+        "store[2].root: below that of store[4]",
+        "store[4].root: below that of store[0]",
+    )
+
+
 def test_a_single_store_is_called_by_no_number() -> None:
     found = problems(prism=ROOM, store={**ROOM, "port": 5971})
     assert found == ("store.port: the same as that of prism",)
@@ -251,7 +265,7 @@ def test_a_username_and_a_password_go_together(given: str, missing: str) -> None
 
 def test_clones_have_a_least_and_a_most() -> None:
     assert check({**DEFAULTS, "clones": {"minimum": 8}}, None).clones.minimum == 8
-    assert problems(**DEFAULTS, clones={"minimum": 9}) == (
+    assert problems(**{**DEFAULTS, "clones": {"minimum": 9}}) == (
         "clones.maximum: expected at least the minimum, 9",
     )
 

@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from oose.settings import PrismSettings, Settings, StoreSettings, Tls, warnings
-from oose.settings.reader import check
+from oose.settings.reader import check, read
 from oose.settings.warnings import exposures, is_loopback, rooms_of
 
 PRISM = PrismSettings(enabled=True)
@@ -56,6 +56,45 @@ def test_what_is_heard_elsewhere_needs_ssl_and_a_long_password() -> None:
 def test_a_safe_configuration_has_no_warnings() -> None:
     assert warnings(settings()) == []
     assert warnings(settings(evolve(PRISM, listen="::"), Tls("auto"))) == []
+
+
+def found_in(**names: object) -> list[str]:
+    given = {"prism": {"enabled": True}, "store": {"enabled": True}, **names}
+    return list(warnings(check(given, None)))
+
+
+def test_fewer_stores_than_clones_are_said_once_at_the_start() -> None:
+    assert warnings(read(None)) == []
+    assert found_in() == [
+        "clones.minimum: 2 for 1 store: uploads have fewer clones",
+    ]
+    assert found_in(clones={"minimum": 1}) == []
+    assert found_in(clones={"accept_fewer": False}) == [
+        "clones.minimum: 2 for 1 store: uploads are refused",
+    ]
+    two = [{"enabled": True}, {"enabled": True}]
+    assert found_in(store=two) == []
+    assert found_in(store=two, clones={"minimum": 3}) == [
+        "clones.minimum: 3 for 2 stores: uploads have fewer clones",
+    ]
+    room = {"enabled": True, "username": "u", "password": "p" * 16}
+    cluster = {"url": "http://x", "username": "u", "password": "p"}
+    redis = {"url": "redis://x"}
+    assert found_in(prism=room, store=room, couchdb=cluster, redis=redis) == []
+
+
+def test_what_has_no_effect_is_said() -> None:
+    ineffective = {
+        "heartbeat": {"frequency": 9, "retries": 3, "enabled": True},
+        "inventory": {"driver": "unix"},
+        "clones": {"minimum": 1, "maximum": 3},
+    }
+    assert found_in(**ineffective) == [
+        "heartbeat.enabled: has no effect without a cluster",
+        "heartbeat.retries: has no effect without a cluster",
+        "inventory.driver: has no effect yet",
+        "clones.maximum: has no effect yet",
+    ]
 
 
 def test_what_is_insecure_is_said() -> None:
