@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 run: $(STAMPS)/run
 	@echo "Starting oose with config/local.py; stop it with Ctrl-C"
-	@$(VENV)/bin/twistd -n --pidfile= oose --config config/local.py
+	@exec $(VENV)/bin/twistd -n --pidfile= oose --config config/local.py
 
 test: $(STAMPS)/test $(STAMPS)/npm $(STAMPS)/couchdb
 	@sh install/test.sh

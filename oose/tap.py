@@ -40,6 +40,14 @@ class Options(usage.Options):
     optParameters = (("config", "c", None, "The configuration, a Python file"),)
     settings: Settings
 
+    def parseOptions(self, options: Any = None) -> None:  # noqa: N802
+        """See `Options`; twistd would answer a mistake with its own synopsis."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            sys.stderr.write(f"{self.getSynopsis()}\noose: {error}\n")
+            raise SystemExit(1) from None
+
     def postOptions(self) -> None:
         """Read the configuration: a bad one ends the start before a port is opened."""
         name = self["config"] or os.environ.get("OOSE_CONFIG")

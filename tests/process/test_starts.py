@@ -56,6 +56,15 @@ def test_a_bad_configuration_opens_no_port(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_an_option_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    ended = run("-n", "--pidfile=", "oose", "--colour")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        "Usage: twistd [options] oose [--config FILE]",
+        "oose: option --colour not recognized",
+    ]
+
+
 def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "none.py"
     ended = run("-n", "--pidfile=", "oose", OOSE_CONFIG=str(missing))

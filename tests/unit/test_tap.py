@@ -58,6 +58,16 @@ def test_a_bad_configuration_ends_the_start_with_every_problem(
     assert "prism" in said
 
 
+def test_a_mistake_is_answered_with_the_synopsis(capsys: pytest.CaptureFixture[str]) -> None:
+    made: Any = tap.Options()
+    with pytest.raises(SystemExit) as ended:
+        made.parseOptions(["--colour"])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert "[--config FILE]\n" in said
+    assert said.endswith("oose: option --colour not recognized\n")
+
+
 class Application(MultiService, Componentized):
     """What twistd adds its service to."""
 
