@@ -21,6 +21,7 @@ LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3, "critical": 4}
 _SECRET = re.compile("password|token|secret|authorization|cookie", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _OWN = frozenset({"part", "request"})
+_OLD = frozenset({"system", "format", "isError"})  # what Twisted adds for its observers of old
 
 
 class LogSettings(Protocol):
@@ -154,7 +155,7 @@ def as_json(event: Mapping[str, Any]) -> str:
     if trace := _traceback(event):
         line["traceback"] = trace
     for name, value in event.items():
-        if name.startswith("log_") or name in _OWN or name in line:
+        if name.startswith("log_") or name in _OWN or name in _OLD or name in line:
             continue
         if isinstance(value, str | int | float | bool):
             line[name] = "********" if _SECRET.search(name) else value

@@ -99,7 +99,8 @@ class Volume:
             self.usable = False
             return False
         if not self.usable:
-            _log.info("The disk of the store {store} is in use", store=self.disk.name)
+            place = str(self.disk.content)
+            _log.info("{store} keeps its content in {place}", store=self.disk.name, place=place)
         self.usable = True
         return True
 

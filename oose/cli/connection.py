@@ -17,6 +17,7 @@ from oose.cli.profile import Profile
 # In seconds:
 CONNECT_PATIENCE = 20.0
 PATIENCE = 330.0  # the answer to an upload comes when all of it is safe
+NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}  # what OpenSSL says to plain HTTP
 NO_PRISM = "The answer is not one of a prism; is the URL right?"
 Headers = Mapping[str, str]
 
@@ -168,7 +169,11 @@ def unreachable(profile: Profile, error: Exception) -> str:
             f"{profile.url} shows a certificate that is not trusted ({error.verify_message});"
             " name its certificate with --ca, or accept any with --insecure"
         )
+    if isinstance(error, ssl.SSLError) and error.reason in NOT_TLS:
+        return f"{profile.url} does not speak TLS: should its URL begin with http:// instead?"
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, ssl.SSLError) and error.reason:
+        words = f"TLS failed ({error.reason.replace('_', ' ').lower()})"
     return f"{profile.url} cannot be reached: {words}. Is the prism running there?"
 
 

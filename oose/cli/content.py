@@ -60,8 +60,10 @@ def detail_command(desk: Desk, hashes: tuple[str, ...]) -> None:
             " ".join(each["map"]),
         )
         for each in found.values()
+        if each["exists"]
     ]
-    desk.table(found, ("hash", "bytes", "type", "clones", "stores"), rows)
+    if rows or desk.as_json:
+        desk.table(found, ("hash", "bytes", "type", "clones", "stores"), rows)
     missing = [each["hash"] for each in found.values() if not each["exists"]]
     if missing:
         raise CommandFailed(f"not there: {', '.join(missing)}", NOT_FOUND)

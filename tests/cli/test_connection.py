@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -130,6 +131,31 @@ def test_the_end_is_told_from_silence(pair: tuple[socket.socket, socket.socket])
 
 def test_an_error_without_words_is_named_by_its_kind() -> None:
     assert "TimeoutError" in unreachable(Profile(), TimeoutError())
+
+
+def test_what_does_not_speak_tls_is_told_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(answer(b"{}", "400 Bad Request"))
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(CommandFailed) as refused:
+            exchange(Profile(url=url), "GET", "/", {}, b"")
+        thread.join()
+    assert "does not speak TLS: should its URL begin with http:// instead?" in refused.value.message
+    assert "_ssl.c" not in refused.value.message
+
+
+def test_what_tls_fails_of_is_told_in_words() -> None:
+    error = ssl.SSLError(1, "[SSL] unexpected eof (_ssl.c:1006)")
+    error.reason = "UNEXPECTED_EOF_WHILE_READING"
+    assert "TLS failed (unexpected eof while reading). Is" in unreachable(Profile(), error)
 
 
 def test_whoever_asks_for_it_trusts_anybody() -> None:

@@ -212,6 +212,10 @@ def test_details_are_a_table_or_json(oose: Asking, tmp_path: Path) -> None:
     assert said.code == 0
     assert content_hash in said.out
     assert "prism1:store1" in said.out
+    one = oose("detail", content_hash, NOBODY)
+    assert one.out == said.out
+    assert one.err == f"oose: not there: {NOBODY}\n"
+    assert oose("detail", NOBODY).out == ""
     both = oose("--json", "detail", content_hash, NOBODY)
     assert both.code == 4
     assert both.json()[content_hash]["exists"]

@@ -165,6 +165,12 @@ def test_a_failure_s_words_cannot_forge_a_line_either() -> None:
 # JSON.
 
 
+def test_a_json_line_has_nothing_that_is_for_observers_of_old() -> None:
+    old = {"system": "-", "format": "%(log_legacy)s", "isError": 0, "message": (), "time": 1.5}
+    line = json.loads(as_json(event(**old)))
+    assert sorted(line) == ["level", "message", "part", "time"]
+
+
 def test_a_json_line_has_the_fields_of_the_event() -> None:
     line = json.loads(as_json(event(log_format="to {whom}", whom="you", n=1, odd=object())))
     assert line == {

@@ -151,7 +151,9 @@ async def test_an_upload_that_begins_when_the_disk_comes_into_use_is_not_left_be
 
 @pytest_twisted.ensureDeferred
 async def test_a_disk_that_goes_and_comes_is_noticed(volume: Volume, errors: list[str]) -> None:
-    await volume.enroll(None, may_create=False)
+    with logged("info") as said:
+        await volume.enroll(None, may_create=False)
+    assert said == [f"disk1 keeps its content in {volume.disk.content}"]
     away = volume.disk.root.with_name("away")
     volume.disk.root.rename(away)
     assert not await volume.refresh()
