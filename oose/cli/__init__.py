@@ -25,7 +25,6 @@ class Ending(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group`."""
-        as_json = bool(ctx.params["as_json"])
         try:
             try:
                 return super().invoke(ctx)
@@ -37,15 +36,42 @@ class Ending(click.Group):
         except (KeyboardInterrupt, click.Abort):
             message, code = "interrupted", INTERRUPTED
         except click.UsageError as error:
-            if not as_json:
+            if not wants_json(ctx):
                 raise
             message, code = error.format_message(), error.exit_code
         except OSError as error:
             if error.errno == EPIPE:  # who read our output has seen enough: click knows
                 raise
             message, code = explained(error), FAILED
-        tell("error", message, as_json=as_json)
+        tell("error", message, as_json=wants_json(ctx))
         raise click.exceptions.Exit(code)
+
+
+def wants_json(ctx: click.Context) -> bool:
+    """Whether `--json` was given, before the command or behind it."""
+    return bool(ctx.params["as_json"]) or (ctx.obj is not None and ctx.obj.as_json)
+
+
+def also_json(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """`--json` behind a command."""
+    desk = ctx.find_object(Desk)
+    if value and desk is not None:
+        desk.as_json = True
+
+
+def take_json(each: click.Command) -> None:
+    """Let a command take `--json` too, where people type it."""
+    if isinstance(each, click.Group):
+        for inner in each.commands.values():
+            take_json(inner)
+    else:
+        each.params.append(JSON_TOO)
+
+
+JSON = "Results on stdout as JSON, for scripts."
+JSON_TOO = click.Option(
+    ["--json"], is_flag=True, is_eager=True, expose_value=False, callback=also_json, help=JSON
+)
 
 
 def explained(error: OSError) -> str:
@@ -59,7 +85,7 @@ def explained(error: OSError) -> str:
 @click.option("--url", metavar="URL", help="The prism's base URL.")
 @click.option("--ca", metavar="FILE", help="Certificates to trust, instead of the system's.")
 @click.option("--insecure", is_flag=True, help="Accept any certificate.")
-@click.option("--json", "as_json", is_flag=True, help="Results on stdout as JSON, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help=JSON)
 @click.version_option(__version__, prog_name="oose")
 @click.pass_context
 def command(
@@ -95,6 +121,7 @@ for _each in (
     path_command,
 ):
     command.add_command(_each)
+    take_json(_each)
 
 
 def main() -> None:

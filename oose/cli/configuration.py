@@ -7,7 +7,7 @@ import click
 
 from oose.cli.desk import Desk
 from oose.cli.exits import BAD_CONFIGURATION, CommandFailed
-from oose.settings import BadSettings, Settings, read, show, warnings
+from oose.settings import BadSettings, Settings, read, show, tree, warnings
 
 CONFIG = click.option(
     "--config", metavar="FILE", help="The configuration.  [default: $OOSE_CONFIG, or the defaults]"
@@ -24,11 +24,17 @@ def config_group() -> None:
 @click.pass_obj
 def check_command(desk: Desk, file: str | None) -> None:
     """Say whether the service would start with FILE; every problem at once if not."""
-    settings = read_configuration(file)
+    try:
+        settings = read_named(file)
+    except BadSettings as error:
+        if desk.as_json:
+            desk.result([{"problem": each} for each in error.problems], "")
+        raise unusable(error) from None
     found = list(warnings(settings))
-    for warning in found:
-        desk.warn(warning)
-    value = {"file": str(settings.path or ""), "warnings": found}
+    if not desk.as_json:
+        for warning in found:
+            desk.warn(warning)
+    value = [{"warning": each} for each in found]
     desk.result(value, f"{settings.path or 'the defaults'}: good")
 
 
@@ -37,17 +43,25 @@ def check_command(desk: Desk, file: str | None) -> None:
 @click.pass_obj
 def show_command(desk: Desk, file: str | None) -> None:
     """Print every name with its value, as a file; secrets masked."""
-    text = show(read_configuration(file))
-    desk.result({"configuration": text}, text.rstrip("\n"))
+    settings = read_configuration(file)
+    desk.result(tree(settings), show(settings).rstrip("\n"))
 
 
 def read_configuration(file: str | None) -> Settings:
     """The configuration that is meant; `CommandFailed` with its problems."""
-    name = file or os.environ.get("OOSE_CONFIG")
     try:
-        return read(Path(name) if name else None)
+        return read_named(file)
     except BadSettings as error:
-        problems = "\n".join(f"  {problem}" for problem in error.problems)
-        raise CommandFailed(
-            f"The configuration is not usable:\n{problems}", BAD_CONFIGURATION
-        ) from None
+        raise unusable(error) from None
+
+
+def read_named(file: str | None) -> Settings:
+    """The same; `BadSettings`."""
+    name = file or os.environ.get("OOSE_CONFIG")
+    return read(Path(name) if name else None)
+
+
+def unusable(error: BadSettings) -> CommandFailed:
+    """Every problem, a line each."""
+    problems = "\n".join(f"  {problem}" for problem in error.problems)
+    return CommandFailed(f"The configuration is not usable:\n{problems}", BAD_CONFIGURATION)

@@ -2,7 +2,7 @@
 
 from oose.settings.model import BadSettings, PrismSettings, Settings, StoreSettings, Tls
 from oose.settings.reader import read
-from oose.settings.show import show
+from oose.settings.show import show, tree
 from oose.settings.warnings import warnings
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "Tls",
     "read",
     "show",
+    "tree",
     "warnings",
 ]

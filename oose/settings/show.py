@@ -14,9 +14,8 @@ MASKED = "*" * SHORTEST_PASSWORD  # no shorter, or a room heard from elsewhere w
 
 def show(settings: Settings) -> str:
     """The result of reading: every name with its value, secrets masked."""
-    values = asdict(settings, value_serializer=lambda _, attribute, value: plain(value))
-    values.pop("path")
-    stores = values.pop("stores")
+    values = tree(settings)
+    stores = values.pop("store")
     tls = values.pop("ssl")
     origin = str(settings.path or "the defaults of one machine")
     lines = [f"# {repr(origin)[1:-1]}"]  # a line break in it stays in the comment
@@ -33,21 +32,36 @@ def show(settings: Settings) -> str:
     ]
     lines += ["", "store = ["]
     for store in stores:
-        lines += ["    {", *entries({"enabled": True, **store}, 8), "    },"]
+        lines += ["    {", *entries(store, 8), "    },"]
     lines += ["]"]
     return "\n".join(lines) + "\n"
 
 
-def plain(value: Any) -> Any:
-    """Paths, networks and sets as a file has them."""
+def tree(settings: Settings) -> dict[str, Any]:
+    """The same as an object of what JSON has: sections within it, `store` a list."""
+    values = asdict(settings, value_serializer=lambda _, attribute, value: plain(attribute, value))
+    values.pop("path")
+    values["store"] = [{"enabled": True, **store} for store in values.pop("stores")]
+    return values
+
+
+def plain(attribute: Any, value: Any) -> Any:
+    """Paths, networks, sets and durations as a file has them; no secret."""
+    name = attribute.name if attribute is not None else ""
+    if name == "password" and value is not None:
+        return MASKED
+    if name == "sentinels":
+        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in value]
     if isinstance(value, Path | IPv4Network | IPv6Network):
         return str(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return sorted(value) if isinstance(value, frozenset) else value
 
 
 def assignments(values: dict[str, Any]) -> list[str]:
     """Top-level names."""
-    return [f"{name} = {literal(name, value)}" for name, value in values.items()]
+    return [f"{name} = {value!r}" for name, value in values.items()]
 
 
 def block(name: str, values: dict[str, Any]) -> list[str]:
@@ -57,17 +71,4 @@ def block(name: str, values: dict[str, Any]) -> list[str]:
 
 def entries(values: dict[str, Any], indent: int) -> list[str]:
     """The lines of a mapping."""
-    return [f"{' ' * indent}{name!r}: {literal(name, value)}," for name, value in values.items()]
-
-
-def literal(name: str, value: Any) -> str:
-    """`value` as Python; numbers of seconds without a needless fraction."""
-    if name == "password" and value is not None:
-        return repr(MASKED)
-    if name == "sentinels":
-        return repr(
-            [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in value]
-        )
-    if isinstance(value, float) and value.is_integer():
-        return repr(int(value))
-    return repr([plain(each) for each in value] if isinstance(value, tuple | list) else value)
+    return [f"{' ' * indent}{name!r}: {value!r}," for name, value in values.items()]

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 from pathlib import Path
 
@@ -125,6 +126,36 @@ def test_every_problem_of_a_configuration_is_named(oose: Asking, tmp_path: Path)
     assert oose("config", "show", str(tmp_path / "none.py")).code == 78
     with pytest.raises(CommandFailed):
         read_configuration(str(path))
+
+
+def test_as_json_a_configuration_is_an_object_and_what_is_found_in_it_a_list(
+    oose: Asking, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.py"
+    path.write_text(
+        "store = {'enabled': True, 'username': 'u', 'password': 'hunter2'}\n"
+        "inventory = {'driver': 'unix'}\n"
+    )
+    shown = oose("config", "show", str(path), "--json").json()
+    assert shown["store"][0]["name"] == "store1"
+    assert (shown["inventory"]["driver"], shown["ssl"]) == ("unix", None)
+    assert "hunter2" not in str(shown)
+    said = oose("--json", "config", "check", str(path))
+    assert said.json() == [{"warning": "inventory.driver: has no effect yet"}]
+    assert (said.code, said.err) == (0, "")
+    path.write_text("colour = 1")
+    said = oose("--json", "config", "check", str(path))
+    assert said.code == 78
+    assert any("colour" in each["problem"] for each in said.json())
+    assert "The configuration is not usable" in json.loads(said.err)["error"]
+
+
+def test_json_may_be_asked_for_behind_any_command(oose: Asking, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"hello")
+    assert oose("hash", "--json", "a.txt").json()["hash"] == HELLO
+    assert oose("hash", "a.txt", "--json").json()["hash"] == HELLO
+    assert json.loads(oose("path", "--json").err)["error"].startswith("Missing argument")
+    assert oose("--json", "hash", "a.txt", "--json").json()["hash"] == HELLO
 
 
 def test_what_is_insecure_is_warned_of(oose: Asking, tmp_path: Path) -> None:
