@@ -108,6 +108,8 @@ class Heartbeat:
         await deferLater(self._clock, self._chance() * frequency / 4)
         self._look_around()
         answers = await self._pings.ask(self._due())
+        silent = " ".join(each for each, silence in answers.items() if silence is not None)
+        _log.debug("Asked {n}; silent: {who}", n=len(answers), who=silent or "nobody")
         try:
             if await self._is_steady():
                 await self._take(answers)

@@ -181,6 +181,7 @@ class Holdings:
             return "missing"
         digest = await self._digest(found, hash_type_of(content_hash))
         if digest.content_hash == content_hash:
+            _log.debug("{hash} on {place} is whole", hash=content_hash, place=self.place)
             await self._note_verified(content_hash)
             return "ok"
         why = {
@@ -204,6 +205,7 @@ class Holdings:
         if found is None:
             raise not_here(content_hash)
         await self.volume.remove(found.relative_path)
+        _log.debug("{hash} is removed from {place}", hash=content_hash, place=self.place)
 
     async def _digest(self, found: Found, hash_type: str) -> Digest:
         file = await self.volume.open(found.relative_path)

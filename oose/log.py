@@ -75,6 +75,11 @@ class Part:
         self.name = f"oose:{name}"
         self._logger = Logger(namespace=f"oose.{name}")
 
+    @property
+    def debugs(self) -> bool:
+        """Whether debug output is asked for: where telling it costs more than it should."""
+        return _Debugging.shows(self.name)
+
     def debug(self, message: str, **fields: Any) -> None:
         """For whoever looks closely; costs next to nothing unless asked for."""
         if _Debugging.shows(self.name):

@@ -56,6 +56,7 @@ class Logins:
         token = new_token()
         session = Session(token_digest(token), username, address, now, now + self._life)
         await self._sessions.add(session)
+        _log.debug("{who} has logged in from {address}", who=username, address=address)
         return Login(token, session)
 
     async def authenticate(self, token: str, now: int) -> Session:
@@ -73,6 +74,7 @@ class Logins:
             await self._sessions.remove(digest)
         finally:
             self._seen.forget(digest)
+        _log.debug("A session has ended")
 
     def refuse_guess(self, username: str, address: str, now: int) -> OoseError:
         """The error for wrong credentials of a peer, counted like a failed login."""

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 from oose.errors import NotFound
+from oose.log import part
 from oose.purchases import Endings, OneProcess, Purchase, Purchases, new_token
 from oose.recall import Recall
 
 MOST_LIFE = 10 * 365 * 24 * 3600 * 1000  # ms
+_log = part("purchase")
 
 
 class PurchaseDesk:
@@ -29,6 +31,7 @@ class PurchaseDesk:
         """A new purchase, good for `life` (ms) from `now`."""
         purchase = Purchase(new_token(), content_hash, ext, referrers, life, now + life)
         await self._purchases.add(purchase)
+        _log.debug("{hash} sold for {s} s", hash=content_hash, s=life // 1000)
         return purchase
 
     async def valid(self, token: str, now: int) -> Purchase:

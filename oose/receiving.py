@@ -104,6 +104,9 @@ class Reception:
                 await self._shared.pool.run(self._write_last, chunks, content_hash, ext)
                 assert self._incoming is not None
                 await self._shared.folders.make_durable(self._incoming.final)
+            _log.debug(
+                "{path} is on {store}", path=self._incoming.place, store=self._shared.disk.name
+            )
             return self._incoming.place
 
     async def _withdraw(self) -> None:
@@ -113,6 +116,8 @@ class Reception:
             self._end()
             if self._incoming is not None:
                 await self._shared.pool.run(self._incoming.withdraw)
+                path, store = self._incoming.path.name, self._shared.disk.name
+                _log.debug("{path} is withdrawn from {store}", path=path, store=store)
 
     async def _clear(self, incoming: Incoming) -> None:
         try:

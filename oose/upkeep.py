@@ -19,6 +19,7 @@ from oose.loop import Loop
 from oose.registry import Peer, Registry
 
 _log = part("upkeep")
+_beats = part("heartbeat")  # what comes every few seconds
 
 
 class Upkeep:
@@ -51,8 +52,15 @@ class Upkeep:
     async def look_after(self, store: Holdings) -> None:
         """Look at a disk, and write down whether it is there."""
         await store.look()
+        volume = store.volume
+        _beats.debug(
+            "{place}: {how}, {free} bytes free",
+            place=store.place,
+            how="there" if volume.usable else "not there",
+            free=volume.space.free,
+        )
         peer = self._registry.store(store.place)
-        if peer is not None and peer.available != store.volume.usable:
+        if peer is not None and peer.available != volume.usable:
             await self._registry.update(self._as_it_is(peer))
 
     async def renew(self) -> None:

@@ -19,12 +19,15 @@ from oose.cloning import Cloning, Sender
 from oose.errors import ChecksumMismatch, Conflict
 from oose.existence import Existence
 from oose.keepers import Keepers, LocalKeeper, LocalKeepers
+from oose.log import part
 from oose.metadata.documents import Documents
 from oose.metadata.records import InventoryRecord
 from oose.pool import Pool
 from oose.shield import shield
 from oose.sink import Copy, Received, Sink
 from oose.surplus import Surplus
+
+_log = part("upload")
 
 
 @frozen
@@ -86,6 +89,7 @@ class Uploads:
     def sink(self, hash_types: Sequence[str], size: int | None) -> Sink:
         """The same without what comes after; the content will be called by the first hash type."""
         chosen = self._cloning.choose(size)
+        _log.debug("Receiving for {places}", places=" ".join(each.name for each in chosen))
         copies = [
             Copy(each.name, self._keepers.receive(each.name, hash_types[0])) for each in chosen
         ]
@@ -105,6 +109,13 @@ class Uploads:
                 self._settling.pop(content_hash, None)
         self._files += 1
         self._bytes += received.size
+        _log.debug(
+            "{hash}: {size} bytes, {count} of {wanted} clones",
+            hash=content_hash,
+            size=received.size,
+            count=kept.count,
+            wanted=kept.wanted,
+        )
         return kept
 
     async def _keep(
@@ -175,6 +186,7 @@ class Upload:
     async def abandon(self) -> None:
         """Withdraw what was received; nothing to do once it settles."""
         if not self._settling:
+            _log.debug("Given up after {size} bytes", size=self.sink.size)
             await self.sink.abandon()
 
     async def _settle(self, ext: str, mime_type: str, expected: str | None) -> Kept:

@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 from oose.address import extension_of, parse_hash, parse_token
 from oose.errors import BadInput, NotAllowed, NotFound, Unavailable
 from oose.existence import Existence
+from oose.log import part
 from oose.media_types import is_video
 from oose.metadata.records import InventoryRecord
 from oose.purchasing import PurchaseDesk
@@ -19,6 +20,7 @@ from oose.web.client import ClientAddress
 from oose.web.intake import IntakeRequest
 
 MEANINGLESS = b"start=0"  # what nginx's mp4 and flv modules need to be asked for a whole file
+_log = part("viewing")
 
 
 class Viewing:
@@ -94,6 +96,7 @@ class Viewing:
         assert store is not None
         self.store_hits.count(record.place)
         self._readers.sent_to(record.place)
+        _log.debug("{hash} from {place}", hash=record.hash, place=record.place)
         target = self._base(request, store) + path
         location = target.encode("ascii") + (b"?" + query if query else b"")
         headers = (

@@ -10,6 +10,7 @@ from oose.conditions import Verdict, evaluate, range_applies
 from oose.deliver.content import Content
 from oose.deliver.flow import Flow
 from oose.deliver.sending import LocalFile
+from oose.log import part
 from oose.ranges import Span, byteranges, content_range, parse_range
 from oose.shield import shield
 from oose.volume import OpenFile
@@ -18,6 +19,7 @@ from oose.web.intake import IntakeRequest
 
 STATIC = "public, max-age=31536000, immutable"  # a hash's bytes never change
 PURCHASED = "private"
+_log = part("delivery")
 
 
 @frozen
@@ -130,6 +132,7 @@ class Deliveries:
         finally:
             self.running -= 1
             self.sent += request.sentLength
+            _log.debug("{hash}: {n} bytes sent", hash=outgoing.etag, n=request.sentLength)
             content.close()
 
     async def _send_content(
@@ -205,9 +208,9 @@ def wanted_spans(request: IntakeRequest, etag: str, size: int) -> Sequence[Span]
 
 async def send_all(flow: Flow, parts: Sequence[bytes | Span], content: Content) -> bool:
     """Send framing and spans in their order; False when the client has left."""
-    for part in parts:
-        if isinstance(part, bytes):
-            flow.write(part)
-        elif not await content.send(flow, part):
+    for each in parts:
+        if isinstance(each, bytes):
+            flow.write(each)
+        elif not await content.send(flow, each):
             return False
     return True

@@ -31,12 +31,14 @@ from oose import __version__
 from oose.errors import BadInput, NotAllowed, SourceFailed, SourceTooSlow, TooLarge
 from oose.line import Line, LineEndpoint, Resolve, resolve_by
 from oose.line_failure import FAILURES, in_words
+from oose.log import part
 from oose.retrieve.body import deliver
 from oose.retrieve.public_address import is_public
 from oose.retrieve.source import Source, Url, parse_url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS = frozenset({"authorization", "cookie"})
+_log = part("retrieve")
 
 
 class Receiver(Protocol):
@@ -117,6 +119,7 @@ class Retriever:
             line = Line()
             try:
                 response = await self._ask(source, line)
+                _log.debug("{host}: {code}", host=source.url.host, code=response.code)
                 if response.code not in REDIRECTS:
                     return await self._take(source, response, line, begin)
                 source = _redirected(source, response)

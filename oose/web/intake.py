@@ -23,6 +23,7 @@ from oose.purchases import Session
 from oose.web.answers import Answer, error_answer, json_answer, reason
 from oose.web.channel import IntakeChannel
 from oose.web.routing import Access, Body, Match, Result, Routes, origin_form
+from oose.web.tracing import trace
 
 _log = part("http")
 _PROCESS = secrets.token_hex(3)
@@ -80,6 +81,9 @@ class IntakeRequest(Request):
         self._context = copy_context()  # what is logged in it bears the request's id
         self._context.run(request_id.set, self.id)
         self._early: list[bytes] = []
+        self._clock = channel.site.reactor
+        self._began = self._clock.seconds()
+        self._received = 0
 
     # What Twisted's channel calls.
 
@@ -103,6 +107,7 @@ class IntakeRequest(Request):
         """More of the body."""
         if self._refused:
             return
+        self._received += len(data)
         if not self._admitted:
             self._early.append(data)
             return
@@ -196,7 +201,7 @@ class IntakeRequest(Request):
             if result is not None:
                 self.reply(result if isinstance(result, Answer) else json_answer(result))
         except CancelledError:
-            _log.debug("{endpoint}: given up", endpoint=endpoint)
+            pass  # nobody waits for an answer
         except OoseError as error:
             self.reply(error_answer(error))
         except Exception:  # the last resort: a client never sees a traceback
@@ -207,7 +212,8 @@ class IntakeRequest(Request):
             self._over = True
             await self._abandon()
             self.room.count(endpoint, self.code)
-            _log.debug("{endpoint}: {code}", endpoint=endpoint, code=self.code)
+            if _log.debugs:
+                trace(_log, self, self._received, self._clock.seconds() - self._began)
 
     def _match(self) -> Match:
         if self._lacks_host:  # RFC 9112 section 3.2

@@ -129,9 +129,25 @@ def test_a_daemon_writes_its_pid_and_log_and_ends_on_sigterm(tmp_path: Path) -> 
 def test_debug_shows_parts_by_name(tmp_path: Path) -> None:
     place = Place.make(tmp_path)
     with started(place, DEBUG="oose:*,-oose:user") as running:
-        running.upload(b"hello")
-        text = running.stop()
-    assert "debug oose:http" in text
+        _, answer = running.upload(b"hello")
+        content_hash = answer["files"]["file"]["hash"]
+        asked = {"hash": content_hash, "ext": "txt", "referrer": "*"}
+        token = running.post("/content/purchase", asked)["token"]
+        assert running.ask("GET", f"/{token}/a.txt")[0] == 302
+        assert running.ask("GET", f"/play/{token}/a.txt", port=place.ports[1])[0] == 200
+        text = "\n".join(running.lines) + running.stop()
+    for shown in (
+        "debug oose:http",
+        "POST /content/upload from 127.0.0.1: 200, ",
+        "debug oose:upload",
+        f"{content_hash}: 5 bytes, 1 of 1 clones",
+        "debug oose:store",
+        "debug oose:existence",
+        "debug oose:viewing",
+        "debug oose:delivery",
+    ):
+        assert shown in text
+    assert token not in text
     assert "debug oose:user" not in text
 
 

@@ -7,6 +7,9 @@ from typing import Any
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
+from oose.log import configure
+from oose.settings.model import LogSettings
+
 
 @contextmanager
 def logged(level: str) -> Iterator[list[str]]:
@@ -23,3 +26,14 @@ def logged(level: str) -> Iterator[list[str]]:
         yield seen
     finally:
         globalLogPublisher.removeObserver(observe)
+
+
+@contextmanager
+def debugged(debug: str) -> Iterator[list[str]]:
+    """The debug output within, as far as `debug` asks for it in the environment's words."""
+    configure(LogSettings(), debug)
+    try:
+        with logged("debug") as seen:
+            yield seen
+    finally:
+        configure(LogSettings(), "")

@@ -15,7 +15,7 @@ from oose.settings.model import HeartbeatSettings
 from oose.votes import Votes
 from tests.simulation.cluster import begin, peer
 from tests.simulation.memory import MemoryDocuments
-from tests.unit.logged import logged
+from tests.unit.logged import debugged, logged
 
 SETTINGS = HeartbeatSettings(start_delay=10.0, frequency=5.0, retries=2)
 NOW = 1_700_000_000_000
@@ -192,3 +192,14 @@ def test_who_is_gone_while_it_is_asked_is_not_voted_on() -> None:
     beating.run(SETTINGS.frequency)
     assert beating.kept.now() == {}
     assert not beating.is_down
+
+
+def test_a_round_is_one_line_for_whoever_looks_closely() -> None:
+    beating = Beating()
+    beating.heartbeat.start()
+    with debugged("oose:heartbeat") as said:
+        beating.run(20)
+        beating.answers = False
+        beating.run(5)
+    assert said == ["Asked 1; silent: nobody", "Asked 1; silent: prism:p1"]
+    _ = beating.stop()

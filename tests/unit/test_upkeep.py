@@ -15,7 +15,7 @@ from oose.registry import Peer
 from oose.upkeep import Upkeep
 from tests.unit.faults import fail
 from tests.unit.keeping import NOW, Keeping
-from tests.unit.logged import logged
+from tests.unit.logged import debugged, logged
 
 
 @pytest_twisted.async_yield_fixture
@@ -257,3 +257,14 @@ async def test_a_renewal_that_fails_in_a_new_way_counts_as_failed(
     with pytest.raises(RuntimeError, match="nobody expected"):
         await keeper.renew()
     assert keeper.contact.losses == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_look_at_a_disk_is_one_line_for_whoever_looks_closely(keeping: Keeping) -> None:
+    store = await keeping.start()
+    with debugged("oose:heartbeat") as said:
+        await look(keeping, store)
+        store.volume.disk.root.rename(keeping.folder / "away")
+        await look(keeping, store)
+    free = store.volume.space.free
+    assert said == [f"p1:s1: there, {free} bytes free", f"p1:s1: not there, {free} bytes free"]
