@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from oose.errors import Unavailable
+from oose.log import part
 from oose.metadata.documents import Documents
 from oose.metadata.records import InventoryRecord, clones_of
 from oose.registry import Registry
@@ -22,6 +23,8 @@ from oose.shield import shield
 
 ABSENT_LIFE = 1.0  # seconds: what does not exist may exist the next moment
 ENTRIES = 100_000
+OVER = float("-inf")  # until when an entry is good that was forgotten
+_log = part("existence")
 
 Records = Sequence[InventoryRecord]
 Outcome = Records | Exception
@@ -137,8 +140,13 @@ class Existence:
             await deferLater(self._clock, pause)
 
     def forget(self, content_hash: str) -> None:
-        """The content's clones have changed: look again; a lookup under way is not kept."""
-        self._entries.pop(content_hash, None)
+        """The content's clones have changed: look again; a lookup under way is not kept.
+
+        What was known stays for `last_known`: a viewer who is sent to a clone that is gone is told.
+        """
+        entry = self._entries.get(content_hash)
+        if entry is not None:
+            self._entries[content_hash] = _Entry(entry.records, OVER)
         self._asking.pop(content_hash, None)
 
     def forget_clones(self, ids: Sequence[str]) -> None:
@@ -146,16 +154,23 @@ class Existence:
         for document_id in ids:
             self.forget(document_id.partition(":")[0])
 
+    def doubt_all(self) -> None:
+        """Any of it may have changed: look again at each."""
+        for content_hash in list(self._entries):
+            self.forget(content_hash)
+        self._asking.clear()
+
     def forget_all(self) -> int:
         """Empty the cache; how many entries it had."""
-        count = len(self._entries)
+        count = len(self.known())
         self._entries.clear()
         self._asking.clear()
         return count
 
     def known(self) -> Mapping[str, int]:
         """How many clones of which content are in the cache."""
-        return {key: len(entry.records) for key, entry in self._entries.items()}
+        entries = self._entries.items()
+        return {key: len(entry.records) for key, entry in entries if entry.until > OVER}
 
     def counting(self, records: Records) -> Records:
         """Those of stores that are available now, and whose prism is, as far as is known here."""
@@ -211,6 +226,11 @@ class Existence:
             if self._answered(content_hash, waiting):
                 self._keep(content_hash, records)
             tell(waiting, records)
+        _log.debug(
+            "Looked up {what}: {n} clones listed",
+            what=hashes[0] if len(hashes) == 1 else f"{len(hashes)} hashes",
+            n=sum(map(len, found.values())),
+        )
         return found
 
     def _answered(self, content_hash: str, waiting: Waiting) -> bool:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import define
@@ -15,14 +16,23 @@ class InUse(Exception):
 
 @define
 class Lock:
-    """A file that is locked until `release`."""
+    """The file `path`, locked until `release`."""
 
+    path: Path
     _descriptor: int
 
     def sign(self) -> None:
-        """Write this process's number into it; once more after a fork, which keeps the lock."""
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        """Write this process's number into it; once more after a fork, which keeps the lock.
+
+        A disk that is full or read-only goes without. Nothing is held open for writing, or the
+        disk could not be mounted read-only.
+        """
+        with suppress(OSError):
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
+            try:
+                os.write(descriptor, b"%d\n" % os.getpid())
+            finally:
+                os.close(descriptor)
 
     def release(self) -> None:
         """Let others have it."""
@@ -31,7 +41,7 @@ class Lock:
 
 def lock(path: Path) -> Lock:
     """Take the file `path`, made where it is missing, for the folder it lies in; `InUse`."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -42,6 +52,6 @@ def lock(path: Path) -> Lock:
     except OSError:
         os.close(descriptor)
         raise
-    lock = Lock(descriptor)
+    lock = Lock(path, descriptor)
     lock.sign()
     return lock

@@ -110,4 +110,4 @@ class Membership:
         self._existence.forget_clones(ids)
 
     async def _all_may_have_changed(self) -> None:
-        self._existence.forget_all()
+        self._existence.doubt_all()

@@ -313,6 +313,30 @@ def test_who_only_reads_is_told_what_was_known_last_while_the_inventory_is_away(
     assert fresh[0].check(Unavailable)
 
 
+def test_what_was_forgotten_is_known_last_until_it_is_flushed() -> None:
+    room = Room()
+    room.read()
+    room.inventory.answer(record())
+    room.existence.doubt_all()
+    assert room.existence.known() == {}
+    later = room.read()
+    room.inventory.answers[-1].errback(Unavailable("away"))
+    assert later == [[record()]]
+    assert room.existence.forget_all() == 0
+    flushed = room.read()
+    room.inventory.answers[-1].errback(Unavailable("away"))
+    assert flushed[0].check(Unavailable)
+
+
+def test_a_lookup_under_way_is_doubted_too() -> None:
+    room = Room()
+    got = room.read()
+    room.existence.doubt_all()
+    room.inventory.answer(record())
+    assert got == [[record()]]
+    assert room.existence.known() == {}
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_what_was_not_there_before_is_not_made_up(known: bool) -> None:
     room = Room()

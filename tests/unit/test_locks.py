@@ -48,3 +48,17 @@ def test_a_file_system_that_cannot_lock_is_an_error_that_says_so(
     with pytest.raises(OSError, match="No locks"):
         lock(tmp_path / "x.lock")
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_where_nothing_can_be_written_a_lock_goes_unsigned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.write", refuse)
+    path = tmp_path / "x.lock"
+    held = lock(path)
+    with pytest.raises(InUse, match="in use by another process"):
+        lock(path)
+    held.release()
