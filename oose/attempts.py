@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, ip_address
 
 from attrs import define, frozen
 
+from oose.counting import some
 from oose.errors import TooManyAttempts
 
 HOUR = 3_600_000  # ms
@@ -109,7 +110,8 @@ class LoginAttempts:
         if wait:
             seconds = wait // 1000 + 1
             raise TooManyAttempts(
-                f"Too many failed logins; try again in {seconds} seconds", retry_after=seconds
+                f"Too many failed logins; try again in {some(seconds, 'second')}",
+                retry_after=seconds,
             )
 
     def begin(self, username: str, address: str, now: int) -> Attempt:

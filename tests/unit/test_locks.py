@@ -62,3 +62,10 @@ def test_where_nothing_can_be_written_a_lock_goes_unsigned(
     with pytest.raises(InUse, match="in use by another process"):
         lock(path)
     held.release()
+
+
+def test_a_lock_lets_its_file_system_be_mounted_read_only(tmp_path: Path) -> None:
+    held = lock(tmp_path / "x.lock")
+    flags = Path(f"/proc/self/fdinfo/{held._descriptor}").read_text().split()[3]
+    assert int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
+    held.release()
