@@ -55,14 +55,25 @@ class Cloning:
         """Stores for something of `size` bytes; `DiskFull`, `Unavailable` where there are none."""
         candidates = self.candidates()
         if not candidates:
-            raise Unavailable("No store is available", retry_after=30)
+            raise no_store()
         chosen = choose(candidates, self.wanted, size, (), self.chance)
         if not chosen:
-            raise DiskFull("No store has room for this")
+            raise no_room()
         if len(chosen) < self.wanted and not self.accept_fewer:
             enough = len({each.machine for each in candidates}) >= self.wanted
             raise self._too_few(len(chosen), is_full=enough)
         return chosen
+
+    def check_room(self, size: int | None) -> None:
+        """Whether `choose` would find any; errors as there."""
+        if not self.accept_fewer:
+            self.choose(size)
+            return
+        candidates = self.candidates()
+        if not candidates:
+            raise no_store()
+        if not any(each.has_room(size) for each in candidates):
+            raise no_room()
 
     async def add(
         self, sink: Sink, new: InventoryRecord, present: Sequence[InventoryRecord]
@@ -89,7 +100,9 @@ class Cloning:
         note = None
         if len(clones) < self.wanted:
             note = f"{len(clones)} of {self.wanted} clones: no other store could take one"
-        elif share_a_machine(self.candidates(), {record.place for record in clones}):
+        elif len(clones) > 1 and share_a_machine(
+            self.candidates(), {record.place for record in clones}
+        ):
             note = "Clones share a machine: there is no other"
         if note is not None and note != self._told:
             _log.warn(
@@ -121,6 +134,9 @@ class _Job:
         copies = {copy.place: copy for copy in self._sink.copies}
         self.errors += self._sink.dropped.values()
         self._tried |= self._sink.dropped.keys()
+        if not self.clones:  # as they were chosen when it began
+            self._tried |= copies.keys()
+            await self._commit(list(copies.values()))
         while chosen := self._choose(size=None, among=copies.keys()):
             self._tried.update(each.name for each in chosen)
             await self._commit([copies[each.name] for each in chosen])
@@ -161,6 +177,8 @@ class _Job:
         self, *, size: int | None, among: Collection[str] | None = None
     ) -> Sequence[Candidate]:
         missing = self._cloning.wanted - len(self.clones)
+        if missing <= 0:
+            return ()
         holding = {record.place for record in self.clones}
         failed = self._tried - holding
         candidates = [each for each in self._cloning.candidates() if each.name not in failed]
@@ -209,6 +227,16 @@ class _Job:
             else:
                 return True
         return False
+
+
+def no_store() -> Unavailable:
+    """None can be reached."""
+    return Unavailable("No store is available", retry_after=30)
+
+
+def no_room() -> DiskFull:
+    """None has room."""
+    return DiskFull("No store has room for this")
 
 
 def split_place(place: str) -> tuple[str, str]:

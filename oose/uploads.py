@@ -80,7 +80,7 @@ class Uploads:
 
     def check_room(self, size: int | None) -> None:
         """`DiskFull` when no store has room for `size` bytes, `Unavailable` when there is none."""
-        self._cloning.choose(size)
+        self._cloning.check_room(size)
 
     def open(self, hash_type: str, size: int | None) -> "Upload":
         """Begin to receive a file of at most `size` bytes; errors as in `check_room`."""
