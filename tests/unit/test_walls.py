@@ -27,10 +27,16 @@ WITHOUT_TWISTED = {
 }
 CORE = WITHOUT_TWISTED | {
     "accounts",
+    "arrivals",
     "attempts",
+    "cloning",
+    "databases",
     "existence",
+    "following",
+    "heartbeat",
     "holdings",
     "imports",
+    "keepers",
     "log",
     "logins",
     "loop",
