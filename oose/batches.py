@@ -23,12 +23,15 @@ class Job(Generic[W, T]):
     """One piece of work: whoever does the batch sets its `result` or its `failure`."""
 
     work: W
+    then: Callable[[T], None] | None = None
     answer: Deferred[T] = field(factory=Deferred)
     result: T | None = None
     failure: Failure | None = None
 
     def tell(self) -> None:
-        """Give the outcome to whoever waits for it."""
+        """Give the outcome to whoever waits for it, and to `then` where it is a result."""
+        if self.then is not None and self.failure is None:
+            self.then(self.result)  # type: ignore[arg-type] # set with no failure
         if self.answer.called:  # its caller was cancelled
             return
         if self.failure is not None:
@@ -62,9 +65,9 @@ class Batches(Generic[W, T]):
         self._waiting: list[Job[W, T]] = []
         self._lanes = DeferredSemaphore(lanes)
 
-    async def run(self, work: W) -> T:
+    async def run(self, work: W, *, then: Callable[[T], None] | None = None) -> T:
         """The result of `work`, once its batch is done."""
-        job: Job[W, T] = Job(work)
+        job: Job[W, T] = Job(work, then)
         self._waiting.append(job)
         if self._lanes.tokens:
             in_background(self._run_all())

@@ -157,9 +157,10 @@ class _Job:
         """Write the records of what was committed, and confirm it."""
         if not self._committed:
             return
-        await write_records(
-            self._cloning.inventory, [evolve(record, note=note) for _, record in self._committed]
-        )
+        records = [record for _, record in self._committed]
+        if note is not None:
+            records = [evolve(record, note=note) for record in records]
+        await write_records(self._cloning.inventory, records)
         for copy, _ in self._committed:
             await copy.reception.confirm()
 

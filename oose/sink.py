@@ -24,6 +24,7 @@ HIGH = 3 * 1024 * 1024
 LOW = 1024 * 1024
 LATEST = 10.0  # seconds after which a slow source's bytes go on, however few
 AT_ONCE = 16 * 1024  # so little is hashed faster than handed to a thread
+BITE = 2047  # hashlib lets go of the interpreter for more (its HASHLIB_GIL_MINSIZE)
 
 _log = part("upload")
 
@@ -178,7 +179,7 @@ class Sink:
     async def _hash_rest(self) -> None:
         self._rest, self._queue = self._queue, []
         if sum(map(len, self._rest)) <= AT_ONCE:
-            self._hash(self._rest)
+            self._hash(in_bites(self._rest))
         else:
             await self._hashing.run(self._hash, self._rest)
 
@@ -207,6 +208,14 @@ class Sink:
             if not self.copies:
                 self._error = error
                 self._go_on()
+
+
+def in_bites(chunks: Sequence[bytes]) -> Sequence[bytes]:
+    """The same bytes in pieces so small that Python hashes each without letting other threads in.
+
+    To get its lock back from them would cost more than the hashing itself.
+    """
+    return [chunk[at : at + BITE] for chunk in chunks for at in range(0, len(chunk), BITE)]
 
 
 def _nothing() -> None:

@@ -59,10 +59,13 @@ class EmbeddedDatabase:
         await self._writes.settled()
         await self._writer_pool.run(self._close)
 
-    async def write(self, call: Call[T]) -> T:
-        """Run `call` within a transaction; its result once that is durable."""
+    async def write(self, call: Call[T], *, then: Callable[[T], None] | None = None) -> T:
+        """Run `call` within a transaction; its result once that is durable.
+
+        `then` is told of the result too, also when whoever called has left.
+        """
         self._check_open()
-        result: T = await self._writes.run(call)
+        result: T = await self._writes.run(call, then=then)
         return result
 
     async def read(self, call: Call[T]) -> T:

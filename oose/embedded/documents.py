@@ -8,7 +8,6 @@ from typing import Any
 
 from oose.embedded.database import EmbeddedDatabase
 from oose.metadata.documents import Changes, Database, Document, Stale, Write
-from oose.shield import shield
 
 AT_ONCE = 500  # values in one statement; SQLite has a limit
 
@@ -64,14 +63,15 @@ class EmbeddedDocuments:
 
     async def put_many(self, writes: Sequence[Write]) -> Sequence[str | Stale]:
         """See `Documents.put_many`."""
-        return await shield(self._put_many(writes))  # what was written is told in any case
-
-    async def _put_many(self, writes: Sequence[Write]) -> Sequence[str | Stale]:
         history = self._database.history(self._name)
-        answers = await self._database.write(lambda c: [self._write(c, write) for write in writes])
-        done = zip(writes, answers, strict=True)
-        history.note([write.id for write, answer in done if not isinstance(answer, Stale)])
-        return answers
+
+        def note(answers: Sequence[str | Stale]) -> None:
+            done = zip(writes, answers, strict=True)
+            history.note([write.id for write, answer in done if not isinstance(answer, Stale)])
+
+        return await self._database.write(
+            lambda c: [self._write(c, write) for write in writes], then=note
+        )
 
     async def changes(self, since: str | None, patience: float) -> Changes:
         """See `Documents.changes`."""
