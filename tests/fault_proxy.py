@@ -84,6 +84,33 @@ class Truncated(Fault):
 
 
 @define(eq=False)
+class CutShort(Fault):
+    """So many bytes of the request arrive, then the connection breaks."""
+
+    size: int
+
+    def request(self, link: "Link", data: bytes) -> None:
+        some, self.size = data[: self.size], max(0, self.size - len(data))
+        link.to_server(some)
+        if self.size == 0:
+            link.close()
+            self.strike()
+
+
+@define(eq=False)
+class Stalled(Fault):
+    """So many bytes of the request arrive, and nothing more; the connection stays."""
+
+    size: int
+
+    def request(self, link: "Link", data: bytes) -> None:
+        some, self.size = data[: self.size], max(0, self.size - len(data))
+        link.to_server(some)
+        if self.size == 0:
+            self.strike()
+
+
+@define(eq=False)
 class Says(Fault):
     """The request never arrives; this comes back instead, and the connection is closed."""
 

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.client import URI, Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
@@ -23,6 +23,7 @@ from oose import __version__
 from oose.credentials import Credentials
 from oose.keepalive import keep_alive
 from oose.line import Line, LineEndpoint, Resolve
+from oose.peers.connections import PeerPool
 
 
 @frozen
@@ -76,9 +77,10 @@ class Dialling:
     resolve: Resolve
     credentials: Credentials
 
-    def agent(self, line: Line, pool: HTTPConnectionPool | None = None) -> Agent:
+    def agent(self, line: Line, pool: PeerPool | None = None) -> Agent:
         """An agent whose connections go over `line`: one after the other where there is a pool."""
         endpoints = KeptAlive(LineEndpoint(self.reactor, line, self.resolve, self.policy))
+        pool = pool or PeerPool(self.reactor, persistent=False)
         agent: Agent = Agent.usingEndpointFactory(self.reactor, endpoints, pool)
         return agent
 

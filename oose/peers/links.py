@@ -9,13 +9,13 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.web.client import HTTPConnectionPool
 from twisted.web.iweb import IBodyProducer
 
 from oose.errors import OoseError, Unavailable
 from oose.line import Line
 from oose.peers.answers import Unreachable, exchange
 from oose.peers.attendance import Attendance, Attending
+from oose.peers.connections import PeerPool
 from oose.peers.dialling import Address, Dialling
 from oose.peers.stream import WholeBody
 
@@ -34,7 +34,7 @@ class Link:
         self._headers = dialling.headers()
         self._attending = attending
         self._line = Line()
-        self._pool = HTTPConnectionPool(dialling.clock, persistent=True)
+        self._pool = PeerPool(dialling.clock, persistent=True)
         self._pool.retryAutomatically = False
         self._pool.cachedConnectionTimeout = HELD
         self._agent = dialling.agent(self._line, self._pool)
