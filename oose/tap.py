@@ -2,22 +2,25 @@
 
 import atexit
 import os
+import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.application.service import IService, IServiceCollection
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.logfile import LogFile
 
 from oose import log
 from oose.assembly import Assembly
-from oose.engine import CannotStart, Engine
+from oose.engine import DRAIN, CannotStart, Engine
 from oose.first_start import make_root
 from oose.secrets_file import UnreadableSecrets, load_or_make
 from oose.settings import BadSettings, PrismSettings, Settings, StoreSettings, Tls, read, warnings
@@ -63,6 +66,14 @@ class OoseService(Engine):
     """The engine as twistd's application holds it: its log goes where twistd's would."""
 
     observer: Any = None
+    takes_signals = False  # of a process that is all ours
+
+    def stopService(self) -> Deferred[None]:
+        """See `Engine`. Whoever asks again is told that it is being done."""
+        if self.takes_signals:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, stop_again)
+        return super().stopService()
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """See `IService`; twistd asks its application for a log observer before it starts."""
@@ -82,6 +93,7 @@ def makeService(options: Options) -> IService:
     except (CannotStart, OSError, UnreadableSecrets, UnusableCertificate) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         raise SystemExit(1) from None
+    service.takes_signals = True
     twistd: Any = options.parent or {}
     if not (twistd.get("logger") or twistd.get("syslog")):
         service.observer = log.observer(settings.log, log_stream(twistd))
@@ -115,6 +127,14 @@ def own_certificate(settings: Settings) -> Path | None:
     names = [settings.machine, *(room.listen for room in rooms)]
     names += [host for room in rooms if room.url and (host := urlsplit(room.url).hostname)]
     return self_signed(settings.root / CERTIFICATE, names, datetime.now(UTC))
+
+
+def stop_again(number: int, frame: FrameType | None) -> None:
+    """A second signal; to Twisted's own handler it would be an error."""
+    running: Any = reactor
+    running.callFromThread(
+        log.part("start").info, "Stopping already: what is under way has {s:g} s", s=DRAIN
+    )
 
 
 def fail() -> None:

@@ -155,3 +155,26 @@ def test_json_lines_are_json(tmp_path: Path) -> None:
     place = Place.make(tmp_path, more="log = {'format': 'json'}")
     with started(place) as running:
         assert all(json.loads(line)["part"].startswith("oose:") for line in running.lines)
+
+
+def test_a_second_signal_is_told_that_it_stops_already(tmp_path: Path) -> None:
+    place = Place.make(tmp_path)
+    with started(place) as running, socket.create_connection(("127.0.0.1", place.ports[0])) as held:
+        head = f"POST /content/upload HTTP/1.1\r\nHost: x\r\nX-OOSE-Token: {running.token}\r\n"
+        kind = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n"
+        held.sendall((head + kind).encode() + b"--b\r\n")
+        running.process.send_signal(signal.SIGTERM)
+
+        def refuses() -> bool:
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", place.ports[0])) != 0
+
+        wait_for(refuses)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.stdout is not None
+        assert "Stopping already" in running.process.stdout.readline()
+        held.close()
+        text = running.process.communicate(timeout=60)[0]
+    assert "Stopped" in text
+    assert "Traceback" not in text
+    assert running.process.returncode == -signal.SIGTERM

@@ -1,6 +1,7 @@
 """What `twistd oose` takes, and how it ends when it cannot run."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_twisted
 from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
@@ -17,6 +20,8 @@ from twisted.python.logfile import LogFile
 from oose import tap
 from oose.settings import Settings
 from tests.machine.running import one_machine
+from tests.real import reactor
+from tests.unit.logged import logged
 
 
 def options(config: Path | None = None, **twistd: object) -> tap.Options:
@@ -218,3 +223,24 @@ def test_failing_stops_a_reactor_that_runs(monkeypatch: pytest.MonkeyPatch, *, r
     tap.fail()
     tap.exit_failed()
     assert done == ["exit_failed", *(["stopped"] if runs else []), "exit 1"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_process_of_its_own_answers_further_signals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: dict[int, Any] = {}
+    monkeypatch.setattr(signal, "signal", taken.__setitem__)
+    service: Any = tap.makeService(options(written(tmp_path), nodaemon=True))
+    with logged("info") as messages:
+        service.privilegedStartService()
+        service.startService()
+        await service.starting
+        await service.stopService()
+        assert set(taken) == {signal.SIGINT, signal.SIGTERM}
+        taken[signal.SIGTERM](signal.SIGTERM, None)
+        for _ in range(2):  # this may be in the middle of a turn of the reactor
+            turn: Deferred[None] = Deferred()
+            reactor.callLater(0, turn.callback, None)
+            await turn
+    assert [each for each in messages if each.startswith("Stopping already")]
