@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,7 +12,14 @@ from pathlib import Path
 from attrs import define, field
 
 from install.cluster.couch import Couch
-from install.cluster.servers import ADMINISTRATOR, REPOSITORY, Server, couchdb, redis
+from install.cluster.servers import (
+    ADMINISTRATOR,
+    REPOSITORY,
+    DidNotStart,
+    Server,
+    couchdb,
+    redis,
+)
 from oose.secrets_file import write_private
 from oose.tls import self_signed
 
@@ -115,9 +123,9 @@ class Cluster:
     def stop(self) -> None:
         """Stop all, the databases last."""
         for peer in self.peers.values():
-            peer.signal(15)
+            peer.signal(signal.SIGTERM)
         for peer in self.peers.values():
-            peer.stop()
+            peer.wait_for_end()
         for server in (self.couchdb, self.redis):
             server.stop()
 
@@ -129,7 +137,7 @@ class Cluster:
     def _prepare(self) -> None:
         """Databases, the account that peers use, a user, and a profile for the command."""
         admin = {"OOSE_COUCHDB_ADMIN": ADMINISTRATOR}
-        subprocess.run(
+        setup = subprocess.run(
             [
                 str(BIN / "oose"),
                 "couchdb",
@@ -138,11 +146,14 @@ class Cluster:
                 str(CONFIGURATION),
                 "--password-stdin",
             ],
-            input=self._secret("admin-password").encode(),
+            input=self._secret("admin-password"),
             env={**os.environ, **self.environment("prism1"), **admin},
-            stdout=subprocess.DEVNULL,
-            check=True,
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        if setup.returncode != 0:
+            raise DidNotStart(setup.stderr.strip())
         user = self._secret("user-password")
         self.couch.add_user(USER, user)
         lines = [

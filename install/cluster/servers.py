@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -34,12 +35,20 @@ class Server:
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def log(self) -> Path:
         """What it prints."""
         return self.folder / f"{self.name}.log"
 
     def start(self) -> None:
-        """Start it, without waiting for it."""
+        """Start it, without waiting for it; `DidNotStart` where somebody else listens there."""
+        if self._listens():
+            host, port = self.address
+            raise DidNotStart(f"{self.name}: somebody listens on {host}:{port} already")
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -56,23 +65,26 @@ class Server:
         """Wait until it listens; `DidNotStart`."""
         until = time.monotonic() + PATIENCE
         while not self._listens():
-            if self.process is None or self.process.poll() is not None:
-                raise DidNotStart(f"{self.name} ended; its log is {self.log}")
+            self._check()
             if time.monotonic() > until:
                 raise DidNotStart(f"{self.name} does not answer; its log is {self.log}")
             time.sleep(0.05)
+        self._check()
 
     def signal(self, number: int) -> None:
         """Send a signal, where it is running."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and self.is_running:
             self.process.send_signal(number)
 
-    def stop(self, patience: float = 40.0) -> None:
-        """End it in order, or at once where that takes too long."""
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self.signal(signal.SIGTERM)
+        self.wait_for_end()
+
+    def wait_for_end(self, patience: float = 40.0) -> None:
+        """Wait until it has ended; at once where that takes too long."""
         if self.process is None:
             return
-        if self.process.poll() is None:
-            self.process.terminate()
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -83,6 +95,10 @@ class Server:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def _check(self) -> None:
+        if not self.is_running:
+            raise DidNotStart(f"{self.name} ended; its log is {self.log}")
 
     def _listens(self) -> bool:
         try:
