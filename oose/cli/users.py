@@ -176,5 +176,7 @@ def run_now(work: Coroutine[Deferred[Any], Any, T]) -> T:
 
 
 def day(milliseconds: int) -> str:
-    """A time as a date."""
+    """A time as a date; nothing for 0, which is said of users that others have made."""
+    if not milliseconds:
+        return ""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat()

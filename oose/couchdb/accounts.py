@@ -162,7 +162,9 @@ class CouchAccounts:
     async def _check_rights(self) -> None:
         """`NotAllowed` without an administrator's: CouchDB would say that there is no such user."""
         answer = await self._client.ask("GET", "/_session", expected={401, 403}, repeat=True)
-        if answer.status >= 400 or not is_admin(answer):
+        if answer.status >= 400:
+            raise NotAllowed("CouchDB does not know this account, or its password is wrong")
+        if not is_admin(answer):
             raise NotAllowed(_log_in_elsewhere)
 
     async def _ask(

@@ -58,8 +58,12 @@ async def prepare(admin: CouchClient, settings: CouchSettings) -> Prepared:
     is no administrator's.
     """
     session = await admin.ask("GET", "/_session", expected={401, 403}, repeat=True)
-    if session.status >= 400 or not is_admin(session):
+    if session.status >= 400:
         raise NotAllowed("CouchDB does not know this administrator, or the password is wrong")
+    if not is_admin(session):
+        raise NotAllowed(
+            f"{admin.settings.username} is no administrator of CouchDB: name one with --admin"
+        )
     is_own = admin.settings.username == settings.username
     made_account = False if is_own else await _ensure_account(admin, settings)
     missing = await _missing(admin)

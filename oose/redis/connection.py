@@ -63,7 +63,10 @@ class RedisConnection:
                 raise _away()
             return
         self._tried = self._clock.seconds()
-        lines = await self._dial()
+        try:
+            lines = await self._dial()
+        except Unavailable as error:
+            raise Unavailable(f"Redis: {error.message}", retry_after=RETRY_AFTER) from None
         self._is_open = True
         self._use(lines)
         if self.servers.is_replicated:

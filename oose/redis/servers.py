@@ -135,7 +135,8 @@ class Servers:
         except Lost as error:
             raise Unavailable(_parting(line)) from error
         codes = refusals([*replies, pong])
-        if CREDENTIALS.intersection(codes):
+        has_refused_us = self._settings.password is not None and bool(refusals(replies[:1]))
+        if has_refused_us or CREDENTIALS.intersection(codes):
             raise Unavailable(f"{line.server} refuses our username or password ({codes[0]})")
         if codes:
             raise Unavailable(f"{line.server} answers {codes[0]}")

@@ -11,6 +11,7 @@ import pytest
 from oose.cli import secret, users
 from oose.cli.configuration import read_configuration
 from oose.cli.exits import CommandFailed
+from oose.cli.users import day
 from tests.cli.asking import Asking
 
 HELLO = hashlib.sha1(b"hello").hexdigest()
@@ -185,3 +186,8 @@ def test_a_name_that_is_no_text_is_told_as_it_is(oose: Asking, tmp_path: Path) -
 def test_a_path_is_where_content_lies(oose: Asking) -> None:
     assert oose("path", HELLO).out == f"aa/f4/{HELLO}.bin\n"
     assert oose("path", HELLO, "--ext", "txt", "--old").out.startswith("aa/f4/c6/1d/")
+
+
+def test_a_user_that_others_have_made_is_of_no_day() -> None:
+    assert day(0) == ""
+    assert day(86_400_000) == "1970-01-02"
