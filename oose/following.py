@@ -9,7 +9,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from oose.contact import Contact
-from oose.errors import OoseError
+from oose.errors import OoseError, Unavailable
 from oose.log import part
 from oose.metadata.documents import Documents
 
@@ -50,12 +50,8 @@ class Following:
         self._since: str | None = None
         self._is_stopping = False
         self._running: Deferred[None] | None = None
+        self._is_told = False  # that it is interrupted
         self.contact = Contact()
-
-    @property
-    def is_current(self) -> bool:
-        """Whether what is written now is told here."""
-        return self.contact.is_there
 
     def start(self) -> None:
         """Begin."""
@@ -85,19 +81,20 @@ class Following:
     async def _once(self) -> float:
         """Ask once; the seconds to wait before the next time."""
         asked = self._clock.seconds()
-        patience = 0.0 if self._since is None else self._patience
+        is_followed = self._since is not None and self.contact.is_there
+        patience = self._patience if is_followed else 0.0  # nobody waits to know that it is there
         asking = Deferred.fromCoroutine(self._documents.changes(self._since, patience))
-        changes = await asking.addTimeout(patience + GRACE, self._clock)
+        changes = await asking.addTimeout(patience + GRACE, self._clock, _too_late)
         if self._since is None or not changes.is_whole:
             await self._on_everything()
         elif changes.ids:
             await self._on_changes(changes.ids)
-        is_first, self._since = self._since is None, changes.since
+        self._since = changes.since
         self._succeeded()
-        if is_first or not changes.is_whole:
-            return 0.0
-        if changes.ids:
+        if changes.ids and changes.is_whole:
             return self._rest
+        if not is_followed or not changes.is_whole:
+            return 0.0
         return PAUSE if self._clock.seconds() - asked < min(PAUSE, self._patience) else 0.0
 
     async def _wait(self, seconds: float) -> None:
@@ -107,17 +104,25 @@ class Following:
             _log.debug("{name}: no longer waiting", name=self._name)
 
     def _succeeded(self) -> None:
-        if not self.contact.is_there and self.contact.losses:
+        if self._is_told:
             _log.info("{name} goes on", name=self._name)
+        self._is_told = False
         self.contact.made()
 
     def _failed(self, failure: Failure) -> None:
-        was_there, is_first = self.contact.is_there, not self.contact.losses
         self.contact.lost()
-        if not (was_there or is_first):
+        why = failure.getErrorMessage()
+        if failure.check(Unavailable):  # whoever asks the database has said so
+            _log.debug("{name} is interrupted: {why}", name=self._name, why=why)
             return
+        if self._is_told:
+            return
+        self._is_told = True
         if failure.check(OoseError):
-            why = failure.getErrorMessage()
             _log.warn("{name} is interrupted: {why}", name=self._name, why=why)
         else:
             _log.failure("{name} is interrupted", failure, name=self._name)
+
+
+def _too_late(result: object, seconds: float) -> Any:
+    raise Unavailable("The database does not answer")

@@ -12,7 +12,7 @@ from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
 from oose.contact import Contact
-from oose.errors import OoseError
+from oose.errors import OoseError, Unavailable
 from oose.holdings import Holdings
 from oose.log import part
 from oose.loop import Loop
@@ -69,6 +69,9 @@ class Upkeep:
         known = [peer for each in self._own if (peer := self._registry.peer(each)) is not None]
         try:
             await self._registry.renew([evolve(self._as_it_is(p), renewed=now) for p in known])
+        except Unavailable as error:  # whoever asks the database has said so
+            _log.debug("Our peers cannot be renewed: {why}", why=error.message)
+            self.contact.lost()
         except OoseError as error:
             if self.contact.is_there or not self.contact.losses:
                 _log.warn("Our peers cannot be renewed: {why}", why=error.message)

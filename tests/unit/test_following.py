@@ -6,10 +6,10 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from oose.errors import Unavailable
+from oose.errors import BadInput, Unavailable
 from oose.following import GRACE, PATIENCE, PAUSE, Following
 from oose.metadata.documents import Changes
-from tests.unit.logged import logged
+from tests.unit.logged import debugged, logged
 
 
 @define
@@ -84,9 +84,9 @@ def begun(rest: float = 0.0) -> Followed:
 def test_at_the_start_all_of_it_is_read_and_then_what_changes() -> None:
     followed = Followed()
     followed.following.start()
-    assert not followed.following.is_current
+    assert not followed.following.contact.is_there
     followed.answer("1")
-    assert followed.following.is_current
+    assert followed.following.contact.is_there
     assert followed.told == ["everything"]
     followed.answer("2", "a", "b")
     followed.answer("3", "c")
@@ -130,26 +130,44 @@ def test_a_failure_is_told_once_and_it_goes_on_where_it_was() -> None:
     followed = begun()
     with logged("warn") as warnings, logged("info") as notes:
         for _ in range(3):
-            followed.fail(Unavailable("No route"))
-            assert not followed.following.is_current
+            followed.fail(BadInput("No way"))
+            assert not followed.following.contact.is_there
             followed.clock.advance(PAUSE)
         followed.answer("2", "a")
-    assert followed.following.is_current
+    assert followed.following.contact.is_there
     assert followed.following.contact.losses == 3
     assert followed.told == ["everything", ["a"]]
     assert followed.questions == [None, *["1"] * 4, "2"]
-    assert warnings == ["The feed is interrupted: No route"]
+    assert warnings == ["The feed is interrupted: No way"]
     assert notes == ["The feed goes on"]
+
+
+def test_a_database_that_is_away_is_for_others_to_tell() -> None:
+    followed = begun()
+    with logged("warn") as warnings, logged("info") as notes, debugged("oose:following") as said:
+        followed.fail(Unavailable("No route"))
+        followed.clock.advance(PAUSE)
+        followed.answer("2", "a")
+    assert (warnings, notes) == ([], [])
+    assert said == ["The feed is interrupted: No route"]
+    assert followed.following.contact.is_there
+
+
+def test_after_a_failure_it_finds_out_at_once_whether_the_database_is_back() -> None:
+    followed = begun()
+    followed.fail(Unavailable("No route"))
+    followed.clock.advance(PAUSE)
+    followed.answer("1")
+    assert followed.following.contact.is_there
+    assert [each.patience for each in followed.asked] == [0.0, PATIENCE, 0.0, PATIENCE]
 
 
 def test_a_start_without_the_database_waits_for_it() -> None:
     followed = Followed()
     followed.following.start()
-    with logged("warn") as warnings:
-        for _ in range(2):
-            followed.fail(Unavailable("No route"))
-            followed.clock.advance(PAUSE)
-    assert len(warnings) == 1
+    for _ in range(2):
+        followed.fail(Unavailable("No route"))
+        followed.clock.advance(PAUSE)
     followed.answer("1")
     assert followed.told == ["everything"]
 
@@ -167,9 +185,12 @@ def test_what_nobody_expected_does_not_end_it_either() -> None:
 def test_an_answer_that_never_comes_is_given_up() -> None:
     followed = begun()
     followed.clock.advance(PATIENCE + GRACE - 1)
-    assert followed.following.is_current
-    followed.clock.advance(1)
-    assert not followed.following.is_current
+    assert followed.following.contact.is_there
+    with logged("critical") as events, debugged("oose:following") as said:
+        followed.clock.advance(1)
+    assert events == []
+    assert "The feed is interrupted: The database does not answer" in said
+    assert not followed.following.contact.is_there
     followed.clock.advance(PAUSE)
     assert followed.questions == [None, "1", "1"]
 
@@ -179,7 +200,7 @@ def test_what_could_not_be_passed_on_is_passed_on_again(is_whole: bool) -> None:
     followed = begun()
     followed.problem = Unavailable("No route")
     followed.answer("2", "a", is_whole=is_whole)
-    assert not followed.following.is_current
+    assert not followed.following.contact.is_there
     followed.clock.advance(PAUSE)
     followed.answer("3", "a", "b", is_whole=is_whole)
     if is_whole:
@@ -194,7 +215,7 @@ def test_a_stop_ends_the_request_under_way() -> None:
     with logged("critical") as events:
         assert followed.stop().called
     assert events == []
-    assert not followed.following.is_current
+    assert not followed.following.contact.is_there
     assert followed.following.contact.losses == 0
     assert followed.clock.getDelayedCalls() == []
     followed.clock.advance(1000)

@@ -9,7 +9,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 
 from oose.disk import IDENTITY
-from oose.errors import Unavailable
+from oose.errors import NotAllowed, OoseError, Unavailable
 from oose.holdings import Holdings
 from oose.registry import Peer
 from oose.upkeep import Upkeep
@@ -224,22 +224,27 @@ async def test_a_disk_that_goes_while_its_store_is_voted_down_is_no_longer_their
     assert (registered(keeping, store).available, registered(keeping, store).voted) == (False,) * 2
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(Unavailable("No route"), []), (NotAllowed("No"), ["Our peers cannot be renewed: No"])],
+    ids=["away", "refused"],
+)
 @pytest_twisted.ensureDeferred
-async def test_a_database_that_is_away_is_noticed_and_told_once(
-    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
+async def test_a_database_that_fails_is_noticed_and_told_once_unless_others_tell_it(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch, error: OoseError, told: list[str]
 ) -> None:
     keeper = upkeep(keeping, await keeping.start())
     await keeper.renew()
 
     async def away(_: object) -> None:
-        raise Unavailable("No route")
+        raise error
 
     with monkeypatch.context() as faulty, logged("warn") as warnings:
         faulty.setattr(keeping.registry, "renew", away)
         for _ in range(3):
             await keeper.renew()
     assert (keeper.contact.is_there, keeper.contact.losses) == (False, 3)
-    assert warnings == ["Our peers cannot be renewed: No route"]
+    assert warnings == told
     await keeper.renew()
     assert keeper.contact.is_there
 
