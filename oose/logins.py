@@ -26,8 +26,8 @@ class Login:
 class Logins:
     """Lets users in; `life` (ms) is how long an unused session lasts.
 
-    `endings` are those of everybody who shares `sessions`; while these are away, sessions seen
-    before go on for `cache_life` (ms).
+    `endings` are those of everybody who shares `sessions`; while these are away, sessions made
+    or seen before go on for `cache_life` (ms).
     """
 
     def __init__(
@@ -54,8 +54,9 @@ class Logins:
         async with self._turns.of(network(address)):
             await self._verify(username, password, address, now)
         token = new_token()
-        session = Session(token_digest(token), username, address, now, now + self._life)
-        await self._sessions.add(session)
+        digest = token_digest(token)
+        session = Session(digest, username, address, now, now + self._life)
+        await self._seen.make(digest, session, now, lambda: self._sessions.add(session))
         _log.debug("{who} has logged in from {address}", who=username, address=address)
         return Login(token, session)
 

@@ -30,16 +30,23 @@ class PurchaseDesk:
     ) -> Purchase:
         """A new purchase, good for `life` (ms) from `now`."""
         purchase = Purchase(new_token(), content_hash, ext, referrers, life, now + life)
-        await self._purchases.add(purchase)
+        await self._cache.make(purchase.token, purchase, now, lambda: self._purchases.add(purchase))
         _log.debug("{hash} sold for {s} s", hash=content_hash, s=life // 1000)
         return purchase
 
     async def valid(self, token: str, now: int) -> Purchase:
         """The purchase of a token; `NotFound` where there is none or it has expired."""
-        purchase = await self._cache.get(token, now, lambda: self._purchases.find(token))
-        if purchase is None or purchase.expires <= now:
-            raise NotFound("This purchase does not exist or has expired")
-        return purchase
+        return _good(await self._cache.get(token, now, lambda: self._purchases.find(token)), now)
+
+    async def current(self, token: str, now: int) -> Purchase:
+        """The same; `Unavailable` while the database is away, although it may be remembered."""
+        found = await self._cache.current(token, now, lambda: self._purchases.find(token))
+        return _good(found, now)
+
+    def last_known(self, token: str, now: int) -> Purchase | None:
+        """A remembered purchase, for when the database is away; `NotFound` if it has expired."""
+        last = self._cache.last(token, now)
+        return None if last is None else _good(last, now)
 
     async def remove(self, token: str) -> bool:
         """End a purchase at once; whether there was one."""
@@ -62,6 +69,12 @@ class PurchaseDesk:
     def flush(self) -> int:
         """Forget what is remembered; how many."""
         return self._cache.flush()
+
+
+def _good(purchase: Purchase | None, now: int) -> Purchase:
+    if purchase is None or purchase.expires <= now:
+        raise NotFound("This purchase does not exist or has expired")
+    return purchase
 
 
 def as_answer(purchase: Purchase) -> Mapping[str, str]:

@@ -143,11 +143,14 @@ def test_using_a_session_often_does_not_write_often() -> None:
 def test_a_session_is_believed_for_a_moment_and_then_looked_up_again() -> None:
     door = Door()
     login = door.login()
-    for after in (0, 1, BELIEVED - 1):
+    for after in (0, BELIEVED - 1):
+        assert door.authenticate(login, NOW + after) is not None
+    assert door.sessions.found == 0
+    for after in (BELIEVED, 2 * BELIEVED - 1):
         assert door.authenticate(login, NOW + after) is not None
     assert door.sessions.found == 1
     door.sessions.kept.clear()
-    assert door.authenticate(login, NOW + BELIEVED) is None
+    assert door.authenticate(login, NOW + 2 * BELIEVED) is None
 
 
 @pytest.mark.parametrize("token", ["", "anything", "\udc80", "x" * 64])
@@ -177,7 +180,8 @@ def test_a_session_ended_while_it_is_looked_up_is_not_believed() -> None:
     login = door.login()
     late: Deferred[None] = Deferred()
     door.sessions.late = late
-    looking = Deferred.fromCoroutine(door.logins.authenticate(login.token, NOW))
+    looking = Deferred.fromCoroutine(door.logins.authenticate(login.token, NOW + BELIEVED))
+    assert not looking.called
     at_once(door.logins.logout(login.token))
     door.sessions.late = None
     late.callback(None)

@@ -12,14 +12,15 @@ SHA1 = "a03f181dc7dedcfb577511149b8844711efdb04f"
 
 
 class Shop:
-    """A desk that remembers purchases for a minute."""
+    """A desk that remembers purchases for a minute; another one sells them."""
 
     def __init__(self) -> None:
         self.kept = MemoryPurchases()
         self.desk = PurchaseDesk(self.kept, 60_000)
+        self.seller = PurchaseDesk(self.kept, 0)
 
     def sell(self, life: int = 3_600_000) -> Purchase:
-        return at_once(self.desk.sell(SHA1, "mp4", ("example.com", "b.org"), life, NOW))
+        return at_once(self.seller.sell(SHA1, "mp4", ("example.com", "b.org"), life, NOW))
 
     def valid(self, purchase: Purchase, after: int = 0) -> bool:
         try:
@@ -68,6 +69,17 @@ def test_a_purchase_is_remembered_for_a_while() -> None:
     assert shop.kept.found == 2
 
 
+def test_a_purchase_that_was_sold_here_is_remembered_from_then_on() -> None:
+    shop = Shop()
+    purchase = at_once(shop.desk.sell(SHA1, "mp4", (), 3_600_000, NOW))
+    assert shop.valid(purchase, after=59_999)
+    assert shop.kept.found == 0
+    assert shop.valid(purchase, after=60_000)
+    assert shop.kept.found == 1
+    at_once(shop.desk.remove(purchase.token))
+    assert not shop.valid(purchase)
+
+
 def test_a_removed_purchase_is_dead_at_once() -> None:
     shop = Shop()
     purchase = shop.sell()
@@ -83,6 +95,7 @@ def test_a_purchase_removed_while_it_is_looked_up_is_not_remembered() -> None:
     late: Deferred[None] = Deferred()
     shop.kept.late = late
     looking = Deferred.fromCoroutine(shop.desk.valid(purchase.token, NOW))
+    assert not looking.called
     at_once(shop.desk.remove(purchase.token))
     shop.kept.late = None
     late.callback(None)

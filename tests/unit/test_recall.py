@@ -44,6 +44,7 @@ class Asked:
     value: str | None = "a"
     is_away: bool = False
     reads: int = 0
+    added: int = 0
     late: Deferred[None] | None = None
     recall: Recall[str] = field(init=False)
 
@@ -58,6 +59,16 @@ class Asked:
         if is_away:
             raise Unavailable("away")
         return value
+
+    async def add(self) -> None:
+        if self.late is not None:
+            await self.late
+        if self.is_away:
+            raise Unavailable("away")
+        self.added += 1
+
+    async def make(self) -> None:
+        await self.recall.make("k", "a", NOW, self.add)
 
     def get(self, after: int = 0) -> str | None:
         return at_once(self.recall.get("k", NOW + after, self.read))
@@ -112,6 +123,71 @@ def test_while_the_database_is_away_the_last_value_goes_on_for_its_life(
     assert asked.get(LIFE - 1) == "a"
     with pytest.raises(Unavailable):
         asked.get(LIFE)
+
+
+def test_what_is_only_recalled_can_be_told_from_what_is_current() -> None:
+    asked = Asked()
+    assert at_once(asked.recall.current("k", NOW, asked.read)) == "a"
+    asked.is_away = True
+    assert at_once(asked.recall.current("k", NOW + FRESH - 1, asked.read)) == "a"
+    with pytest.raises(Unavailable):
+        at_once(asked.recall.current("k", NOW + FRESH, asked.read))
+    assert asked.recall.last("k", NOW + LIFE - 1) == "a"
+    assert asked.recall.last("k", NOW + LIFE) is None
+    assert asked.recall.last("other", NOW) is None
+
+
+def test_what_was_made_here_is_recalled_as_if_it_had_been_read() -> None:
+    asked = Asked()
+    at_once(asked.make())
+    assert [asked.get(after) for after in (0, FRESH - 1)] == ["a", "a"]
+    assert (asked.added, asked.reads) == (1, 0)
+    asked.is_away = True
+    assert asked.get(LIFE - 1) == "a"
+    with pytest.raises(Unavailable):
+        asked.get(LIFE)
+
+
+def test_what_was_made_without_the_channel_is_not_believed_but_goes_on() -> None:
+    asked = Asked(Channel(is_connected=False))
+    at_once(asked.make())
+    asked.value = None
+    assert asked.get() is None
+    at_once(asked.make())
+    asked.is_away = True
+    assert asked.get() == "a"
+
+
+def test_what_was_being_made_when_the_channel_broke_is_not_believed_after() -> None:
+    asked = Asked(late=Deferred())
+    making = Deferred.fromCoroutine(asked.make())
+    asked.channel.era = 2
+    assert asked.late is not None
+    asked.late.callback(None)
+    asked.late = None
+    assert making.called
+    asked.value = "b"
+    assert asked.get() == "b"
+
+
+def test_what_is_made_while_something_else_ends_is_recalled() -> None:
+    asked = Asked(late=Deferred())
+    making = Deferred.fromCoroutine(asked.make())
+    assert asked.late is not None
+    asked.recall.forget("other")
+    asked.late.callback(None)
+    asked.late = None
+    assert making.called
+    asked.is_away = True
+    assert asked.get() == "a"
+
+
+def test_what_could_not_be_made_is_not_recalled() -> None:
+    asked = Asked(is_away=True)
+    with pytest.raises(Unavailable):
+        at_once(asked.make())
+    with pytest.raises(Unavailable):
+        asked.get()
 
 
 def test_what_was_never_seen_is_not_made_up_while_the_database_is_away() -> None:
@@ -219,6 +295,31 @@ def test_a_purchase_seen_before_goes_on_while_the_database_is_away_but_not_past_
         is_valid(desk, "x" * 64)
 
 
+def test_a_purchase_just_sold_goes_on_while_the_database_is_away() -> None:
+    kept = MemoryPurchases()
+    desk = PurchaseDesk(kept, LIFE, endings=Channel(is_connected=False))
+    token = sold(desk)
+    kept.is_away = True
+    assert is_valid(desk, token, LIFE - 1)
+
+
+def test_it_can_be_told_that_a_purchase_is_remembered_only() -> None:
+    kept, channel = MemoryPurchases(), Channel()
+    desk = PurchaseDesk(kept, LIFE, endings=channel)
+    token = sold(desk, life=LIFE // 2)
+    assert at_once(desk.current(token, NOW)).token == token
+    kept.is_away, channel.is_connected = True, False
+    with pytest.raises(Unavailable):
+        at_once(desk.current(token, NOW))
+    assert desk.last_known(token, NOW) == kept.kept[token]
+    assert desk.last_known("x" * 64, NOW) is None
+    with pytest.raises(NotFound):
+        desk.last_known(token, NOW + LIFE // 2)
+    kept.is_away = False
+    with pytest.raises(NotFound):
+        at_once(desk.current("x" * 64, NOW))
+
+
 def test_a_purchase_whose_removal_was_not_answered_is_looked_up_again() -> None:
     kept = MemoryPurchases()
     desk = PurchaseDesk(kept, LIFE)
@@ -277,6 +378,15 @@ def test_under_a_connected_channel_a_session_is_still_believed_for_a_moment_only
 def test_a_session_seen_before_goes_on_while_the_database_is_away() -> None:
     door = Door(Channel())
     assert door.session() is not None
+    door.kept.is_away = True
+    assert door.session(LIFE - 1) is not None
+    with pytest.raises(Unavailable):
+        door.session(LIFE)
+
+
+def test_a_session_just_made_goes_on_while_the_database_is_away() -> None:
+    door = Door(Channel())
+    door.token = at_once(door.logins.login("anna", "right", "::1", NOW)).token
     door.kept.is_away = True
     assert door.session(LIFE - 1) is not None
     with pytest.raises(Unavailable):
