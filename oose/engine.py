@@ -193,6 +193,7 @@ class Engine(Service):
             if isinstance(bound.settings, PrismSettings):
                 await registry.register(self._peer(bound))
         for bound, holdings in zip(self._bound, self._assembly.holdings, strict=False):
+            registry.check_name(self._peer(bound))  # before anything is said of its disk
             try:
                 await holdings.enroll()
             except InUse as error:

@@ -6,6 +6,7 @@ On one machine, without others, what is left is to look after the disks.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from oose.announcements import Announcements
 from oose.databases import Databases
 from oose.existence import Existence
 from oose.following import PATIENCE, Following
@@ -54,6 +55,7 @@ class Membership:
         self._heartbeat: Heartbeat | None = None
         if not is_cluster:
             return
+        registry.watch(Announcements(own).tell)
         self._loops.append(Loop("Looking at peers", reachability.look, LOOK, clock))
         peers = Following(
             "Following the peers",

@@ -5,7 +5,7 @@ are `active` and `writable`; and those who watch it, whose words are `available`
 Each leaves the others' words alone, whoever comes first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import evolve, frozen
 
@@ -33,7 +33,12 @@ class Registry:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self._kept: dict[str, _Kept] = {}
+        self._tell: Callable[[Peer, Peer], None] = lambda before, after: None
         self.edition = 0
+
+    def watch(self, tell: Callable[[Peer, Peer], None]) -> None:
+        """Tell what others have written of a peer: as it was known, and as it is now."""
+        self._tell = tell
 
     # What the database says.
 
@@ -64,7 +69,7 @@ class Registry:
         prism or another machine.
         """
         while True:
-            self._check_name(peer)
+            self.check_name(peer)
             kept = self._kept.get(peer.id)
             if kept is not None:
                 known = kept.peer
@@ -217,7 +222,8 @@ class Registry:
 
     # Names.
 
-    def _check_name(self, peer: Peer) -> None:
+    def check_name(self, peer: Peer) -> None:
+        """`Conflict` when a store's name is known to be held by another prism or machine."""
         for kept in self._kept.values():
             other = kept.peer
             same_name = other.kind == peer.kind == "store" and other.name == peer.name
@@ -233,7 +239,7 @@ class Registry:
         await self.load()
         self._kept[peer.id] = written  # what was written just now may be missing
         try:
-            self._check_name(peer)
+            self.check_name(peer)
         except Conflict:
             await self._documents.delete(peer.id, written.rev)
             raise
@@ -247,7 +253,10 @@ class Registry:
             _log.error("The peer {id} cannot be understood: {why!r}", id=document.id, why=error)
             self._forget(document.id)
         else:
+            known = self.peer(peer.id)
             self._keep(peer, document.rev)
+            if known is not None and known != peer:
+                self._tell(known, peer)
 
     def _keep(self, peer: Peer, rev: str) -> None:
         known = self.peer(peer.id)
