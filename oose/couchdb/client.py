@@ -98,7 +98,7 @@ class CouchClient:
         `repeat`: nothing is done twice by sending it twice. Everything is over at `until`, else
         after the settings' timeout.
         """
-        self._presence.check()
+        self._presence.check(is_anonymous=is_anonymous)
         until = self.until() if until is None else until
         request = self._request(method, path, body, is_anonymous=is_anonymous, repeat=repeat)
         try:
@@ -108,7 +108,7 @@ class CouchClient:
             raise Unavailable(SILENT, retry_after=RETRY_AFTER) from None
         except _Unheard as error:
             raise self._gone(error, may_be_done=not repeat) from error
-        return self._understood(status, text, expected)
+        return self._understood(status, text, expected, is_anonymous=is_anonymous)
 
     async def listen(self, path: str, patience: float) -> Answer | None:
         """An answer that may take `patience` seconds; None when none came until then."""
@@ -196,17 +196,23 @@ class CouchClient:
         self._presence.lost(error.reason)
         return Unavailable(SILENT, retry_after=RETRY_AFTER)
 
-    def _understood(self, status: int, text: bytes, expected: Collection[int]) -> Answer:
+    def _understood(
+        self,
+        status: int,
+        text: bytes,
+        expected: Collection[int],
+        *,
+        is_anonymous: bool = False,
+    ) -> Answer:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
             value = None
         is_object = isinstance(value, dict)
-        if 200 <= status < 300 and (is_object or isinstance(value, list)):
-            self._presence.answered()
-            return Answer(status, value)
-        if status in expected and is_object and "error" in value:
-            self._presence.answered()
+        is_success = 200 <= status < 300 and (is_object or isinstance(value, list))
+        if is_success or (status in expected and is_object and "error" in value):
+            says_nothing = is_anonymous or status in {401, 403}  # of our account's rights
+            self._presence.answered(is_anonymous=says_nothing)
             return Answer(status, value)
         raise self._refusal(status, value)
 
@@ -215,7 +221,9 @@ class CouchClient:
         kind: type[Unavailable] = Unavailable
         if status in {401, 403}:
             words = "CouchDB refuses the account of oose: see the configuration's `couchdb`"
-        elif status == 404 and isinstance(value, dict) and "error" in value:
+            self._presence.refused(words, status)
+            return kind(words, retry_after=RETRY_AFTER)
+        if status == 404 and isinstance(value, dict) and "error" in value:
             words = NO_DATABASE
         else:
             kind = AnswerLost if not 400 <= status < 500 else Unavailable

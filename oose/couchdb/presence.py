@@ -6,6 +6,8 @@ from oose.errors import Unavailable
 from oose.log import part
 
 PROBE_EVERY = 1.0  # seconds between the requests that find out whether it is back
+WRONG = 60.0  # seconds between those with a password that was refused: five in a row lock it
+SHUT = 300.0  # the same where the account has no rights; for so long CouchDB locks one
 RETRY_AFTER = 2
 _log = part("couchdb")
 
@@ -19,15 +21,30 @@ class Presence:
         self._away_since: float | None = None
         self._probe_at = 0.0
         self._trouble: str | None = None
+        self._refusal: str | None = None
+        self._refused_for = 0.0
+        self._ask_again_at = 0.0
 
-    def check(self) -> None:
-        """`Unavailable` while it is away, at once; but one request a second goes through."""
-        if self._away_since is None:
-            return
+    def refuse(self) -> None:
+        """`Unavailable` while it is known to be away: others find out whether it is back."""
+        if self._away_since is not None:
+            raise _away()
+
+    def check(self, *, is_anonymous: bool = False) -> None:
+        """`Unavailable` while it is away, at once; but one request a second goes through.
+
+        The same while it refuses our account, except for requests that do not name it; there one
+        a minute goes through, or one in five.
+        """
         now = self._clock.seconds()
-        if now < self._probe_at:
-            raise Unavailable("The database (CouchDB) is away for now", retry_after=RETRY_AFTER)
-        self._probe_at = now + PROBE_EVERY
+        if self._away_since is not None and now < self._probe_at:
+            raise _away()
+        if self._refusal is not None and not is_anonymous:
+            if now < self._ask_again_at:
+                raise Unavailable(self._refusal, retry_after=RETRY_AFTER)
+            self._ask_again_at = now + self._refused_for
+        if self._away_since is not None:
+            self._probe_at = now + PROBE_EVERY
 
     def lost(self, reason: str) -> None:
         """A request had no answer."""
@@ -41,8 +58,18 @@ class Presence:
             )
         self._probe_at = max(self._probe_at, now + PROBE_EVERY)
 
-    def answered(self, trouble: str | None = None) -> None:
-        """It is there; `trouble` is what it has against our requests, logged when it changes."""
+    def refused(self, words: str, status: int) -> None:
+        """It has answered 401 or 403: it does not know our account, or has shut it out."""
+        self._refusal = words
+        self._refused_for = WRONG if status == 401 else SHUT
+        self._ask_again_at = self._clock.seconds() + self._refused_for
+        self.answered(words)
+
+    def answered(self, trouble: str | None = None, *, is_anonymous: bool = False) -> None:
+        """It is there; `trouble` is what it has against our requests, logged when it changes.
+
+        An anonymous request says nothing of our account.
+        """
         if self._away_since is not None:
             seconds = int(self._clock.seconds() - self._away_since)
             self._away_since = None
@@ -51,6 +78,14 @@ class Presence:
                 server=self._server,
                 seconds=seconds,
             )
-        if trouble is not None and trouble != self._trouble:
+        if is_anonymous:
+            return
+        if trouble is None:
+            self._refusal = None
+        elif trouble != self._trouble:
             _log.error("CouchDB at {server}: {trouble}", server=self._server, trouble=trouble)
         self._trouble = trouble
+
+
+def _away() -> Unavailable:
+    return Unavailable("The database (CouchDB) is away for now", retry_after=RETRY_AFTER)

@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from oose.couchdb import AnswerLost
+from oose.couchdb.presence import SHUT, WRONG
 from oose.errors import Unavailable
 from tests.couchdb_double import ACCOUNT, PASSWORD
 from tests.fault_proxy import (
@@ -132,6 +133,26 @@ async def test_while_it_is_away_requests_fail_at_once_but_one_a_second(couch: Co
             await probe
     assert len(errors) == 1
     assert f"127.0.0.1:{couch.proxy.port} is away: no answer within 1.5 seconds" in errors[0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_whether_it_is_known_to_be_away_is_told_without_asking(couch: Couch) -> None:
+    couch.client.refuse_if_away()
+    fault = couch.proxy.next(Silence())
+    asking = begun(couch.client.ask("GET", "/oose-peer"))
+    couch.client.refuse_if_away()  # nobody knows yet
+    await couch.late(asking, fault.struck)
+    with pytest.raises(Unavailable):
+        await asking
+    couch.clock.advance(2)
+    requests = couch.client.requests
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="away for now") as refused:
+            couch.client.refuse_if_away()
+        assert refused.value.retry_after
+    assert couch.client.requests == requests
+    await couch.client.ask("GET", "/oose-peer")  # still let through to find out
+    couch.client.refuse_if_away()
 
 
 @pytest_twisted.ensureDeferred
@@ -265,11 +286,45 @@ async def test_an_account_without_rights_is_told_so_and_its_password_is_not(couc
             assert PASSWORD not in str(caught.value)
     assert len(errors) == 1
     assert PASSWORD not in errors[0]
+    assert couch.client.requests == 1
     couch.cluster.is_revoked = False
+    couch.clock.advance(SHUT)
     await couch.client.ask("GET", "/oose-peer")
     couch.cluster.users[ACCOUNT] = "changed"
     with pytest.raises(Unavailable, match="refuses the account"):
         await couch.client.ask("GET", "/oose-peer")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_wrong_password_is_not_tried_until_the_account_is_locked_for_all(
+    couch: Couch,
+) -> None:
+    couch.cluster.users[ACCOUNT] = "changed"
+    for _ in range(3):
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="refuses the account"):
+                await couch.client.ask("GET", "/oose-peer")
+        said = await couch.client.ask("GET", "/oose-peer", expected={401}, is_anonymous=True)
+        assert said.status == 401
+        couch.clock.advance(WRONG)
+    assert couch.cluster.failed == {ACCOUNT: 3}
+    couch.cluster.users[ACCOUNT] = PASSWORD
+    await couch.client.ask("GET", "/oose-peer")
+    await couch.client.ask("GET", "/oose-peer")
+
+
+@pytest_twisted.ensureDeferred
+async def test_only_one_request_finds_out_whether_the_account_is_good_again(couch: Couch) -> None:
+    couch.cluster.is_revoked = True
+    with pytest.raises(Unavailable, match="refuses the account"):
+        await couch.client.ask("GET", "/oose-peer")
+    couch.clock.advance(SHUT)
+    asking = begun(couch.client.ask("GET", "/oose-peer"))
+    with pytest.raises(Unavailable, match="refuses the account"):
+        await couch.client.listen("/oose-peer/_changes", 5.0)
+    with pytest.raises(Unavailable, match="refuses the account"):
+        await asking
+    assert couch.client.requests == 2
 
 
 @pytest_twisted.ensureDeferred
