@@ -40,6 +40,7 @@ from oose.surplus import Surplus
 from oose.uploads import Uploads
 from oose.viewing import Viewing
 from oose.volume import Volume
+from oose.vouchers import Vouchers
 from oose.web.client import ClientAddress
 from oose.web.gate import Gate
 from oose.web.room import Lobby
@@ -135,6 +136,9 @@ class Assembly:
         if self.settings.stores:
             return self.credentials("store", self.settings.stores[0])
         return self.credentials("prism", self.settings.prism)
+
+    def _vouchers(self, credentials: Credentials) -> Vouchers | None:
+        return Vouchers(credentials) if self.settings.is_cluster else None
 
     def _make_databases(self) -> Databases:
         settings, pools = self.settings, self.pools
@@ -233,6 +237,7 @@ class Assembly:
                 deny_static=self.settings.prism.deny_static_types,
                 internal=settings.accel_redirect,
                 max_upload=settings.max_upload,
+                vouchers=self._vouchers(self.credentials("store", settings)),
             )
         )
 
@@ -255,6 +260,7 @@ class Assembly:
             self._reactor,
             domain=self.settings.domain,
             deny_static=settings.deny_static_types,
+            vouchers=self._vouchers(self._peer_credentials()),
         )
         deliveries = self._make_deliveries(settings, lobby.stats)
         lobby.stats.sources["uploads"] = uploads.describe

@@ -11,7 +11,7 @@ from oose.address import parse_content_name, parse_relative_path, parse_token
 from oose.arrivals import Arrivals
 from oose.deliver.delivery import PURCHASED, STATIC, Deliveries, Outgoing
 from oose.disposition import content_disposition
-from oose.errors import BadInput, ChecksumMismatch, NotAllowed, NotFound
+from oose.errors import BadInput, ChecksumMismatch, NotAllowed, NotFound, Unavailable
 from oose.holdings import Holdings
 from oose.media_types import media_type_of
 from oose.metadata.records import InventoryRecord
@@ -20,6 +20,7 @@ from oose.purchases import Purchase
 from oose.purchasing import PurchaseDesk
 from oose.registry import Registry
 from oose.uploads import Uploads
+from oose.vouchers import VOUCHER, Voucher, Vouchers
 from oose.web.answers import Answer, json_answer
 from oose.web.fields import Fields, json_body
 from oose.web.intake import IntakeRequest
@@ -33,7 +34,7 @@ routes = Routes()
 
 @frozen
 class StoreParts:
-    """What a store is put together from."""
+    """What a store is put together from; `vouchers` are those of the cluster's prisms."""
 
     lobby: Lobby
     holdings: Holdings
@@ -45,6 +46,7 @@ class StoreParts:
     deny_static: frozenset[str]
     internal: str | None
     max_upload: int | None
+    vouchers: Vouchers | None = None
 
 
 class Store:
@@ -182,10 +184,10 @@ class Store:
     @routes.at("/play/<token>/<filename>", "GET")
     async def play(self, request: IntakeRequest, token: str, filename: str) -> Answer | None:
         """Purchased content."""
-        purchase = await self._purchase(token)
-        record = await self._record(purchase.hash)
+        opened = await self._opened(request, token)
+        record = await self._record(opened.hash)
         outgoing = Outgoing(
-            purchase.hash, media_type_of(purchase.ext), disposition(request, filename), PURCHASED
+            opened.hash, media_type_of(opened.ext), disposition(request, filename), PURCHASED
         )
         return await self._deliver(request, outgoing, record)
 
@@ -231,6 +233,22 @@ class Store:
             raise NotFound("This purchase does not exist or has expired") from None
         return await self._parts.desk.valid(token, self.lobby.now())
 
+    async def _opened(self, request: IntakeRequest, token: str) -> Purchase | Voucher:
+        """The purchase, or what a prism said of it where it cannot be looked up."""
+        try:
+            return await self._purchase(token)
+        except Unavailable:
+            voucher = self._voucher(request, token)
+            if voucher is None:
+                raise
+            return voucher
+
+    def _voucher(self, request: IntakeRequest, token: str) -> Voucher | None:
+        given = said(request, VOUCHER)
+        if self._parts.vouchers is None or not given:
+            return None
+        return self._parts.vouchers.honour(token, given[-1], self.lobby.now())
+
     async def _record(self, content_hash: str) -> InventoryRecord:
         record = await self._holdings.own_record(content_hash)
         if record is None:
@@ -254,6 +272,11 @@ class Store:
 
 def disposition(request: IntakeRequest, filename: str) -> str:
     """The `Content-Disposition` that the query's `attach` asks for."""
-    query = parse_qs(request.query.decode("utf-8", "replace"), keep_blank_values=True)
-    attach: Sequence[str] = query.get("attach", ())
+    attach = said(request, "attach")
     return content_disposition(attach[0] if attach else None, filename)
+
+
+def said(request: IntakeRequest, name: str) -> Sequence[str]:
+    """What the query says for a name, as often as it does."""
+    query = parse_qs(request.query.decode("utf-8", "replace"), keep_blank_values=True)
+    return query.get(name, ())

@@ -10,11 +10,13 @@ from oose.existence import Existence
 from oose.log import part
 from oose.media_types import is_video
 from oose.metadata.records import InventoryRecord
+from oose.purchases import Purchase
 from oose.purchasing import PurchaseDesk
 from oose.readers import Readers
 from oose.referrers import referrer_allowed
 from oose.registry import Peer, Registry
 from oose.stats import Hits
+from oose.vouchers import VOUCHER, Vouchers
 from oose.web.answers import Answer
 from oose.web.client import ClientAddress
 from oose.web.intake import IntakeRequest
@@ -24,7 +26,10 @@ _log = part("viewing")
 
 
 class Viewing:
-    """Redirects viewers. `domain` is the cluster's, where it has one."""
+    """Redirects viewers. `domain` is the cluster's, where it has one.
+
+    With `vouchers` a store need not look up itself what is only remembered here.
+    """
 
     def __init__(
         self,
@@ -37,6 +42,7 @@ class Viewing:
         *,
         domain: str | None,
         deny_static: frozenset[str],
+        vouchers: Vouchers | None = None,
     ) -> None:
         self.content_hits = Hits()
         self.store_hits = Hits()
@@ -48,6 +54,7 @@ class Viewing:
         self._clock = clock
         self._domain = domain
         self._deny_static = deny_static
+        self._vouchers = vouchers
 
     async def purchased(self, request: IntakeRequest, token: str, filename: str) -> Answer:
         """To purchased content; `NotFound` or, for a page that may not show it, `NotAllowed`."""
@@ -57,11 +64,12 @@ class Viewing:
             raise NotFound("There is nothing at this path") from None
         if filename in {".", ".."}:  # a browser would take it for a folder
             raise NotFound("There is nothing at this path")
-        purchase = await self._desk.valid(token, int(self._clock.seconds() * 1000))
+        purchase, voucher = await self._opened(token)
         if not referrer_allowed(purchase.referrers, request.header(b"referer")):
             raise NotAllowed("This page may not show this content")
         record = await self._reader(purchase.hash)
         query = with_start(request.query) if is_video(purchase.ext) else request.query
+        query = joined(query, voucher)
         return self._redirect(request, record, f"/play/{token}/{quote(filename, safe='')}", query)
 
     async def static(self, request: IntakeRequest, asked: str, filename: str) -> Answer:
@@ -74,6 +82,20 @@ class Viewing:
         record = await self._reader(content_hash)
         self._refuse_denied(record.mime_extension)
         return self._redirect(request, record, f"/static/{record.relative_path}", request.query)
+
+    async def _opened(self, token: str) -> tuple[Purchase, bytes]:
+        """The purchase, and a voucher for the query where it is remembered only."""
+        now = int(self._clock.seconds() * 1000)
+        try:
+            return await self._desk.current(token, now), b""
+        except Unavailable:
+            purchase = self._desk.last_known(token, now)
+            if purchase is None:
+                raise
+        if self._vouchers is None:
+            return purchase, b""
+        voucher = quote(self._vouchers.issue(purchase, now), safe="")
+        return purchase, f"{VOUCHER}={voucher}".encode("ascii")
 
     def _refuse_denied(self, ext: str) -> None:
         if ext in self._deny_static:
@@ -120,4 +142,9 @@ def with_start(query: bytes) -> bytes:
     names = parse_qs(query, keep_blank_values=True)
     if b"start" in names or b"html5" in names:
         return query
-    return query + b"&" + MEANINGLESS if query else MEANINGLESS
+    return joined(query, MEANINGLESS)
+
+
+def joined(query: bytes, more: bytes) -> bytes:
+    """Both, of which either may be empty."""
+    return b"&".join(each for each in (query, more) if each)

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 
 import pytest
 
+from install.cluster.cluster import USER
 from install.cluster.servers import Server
 from tests.probe.client import Client, Refused
 from tests.probe.running import SOON, Running, within
 
 SOON_REFUSED = 3.0  # seconds: two, and what a busy machine adds
+PAGE = {"Referer": "http://localhost/"}
 ENDS = pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
 
 
@@ -46,6 +48,20 @@ def is_refused(client: Client, path: str, value: object) -> None:
     assert "retry-after" in found
     assert b"error" in text
     assert time.monotonic() - begun < SOON_REFUSED
+
+
+def redirected(client: Client, token: str) -> str:
+    """Where a viewer with a purchase is sent."""
+    status, headers, text = client.ask("GET", f"{client.url}/{token}/a.txt", headers=PAGE)
+    if status != 302:
+        raise Refused(f"redirect: {status} {text[:200]!r}")
+    return headers["location"]
+
+
+def fetched(client: Client, url: str, **headers: str) -> tuple[int, bytes]:
+    """What a viewer gets from a store."""
+    status, _, data = client.ask("GET", url, headers={**PAGE, **headers})
+    return status, data
 
 
 def as_json(value: object) -> bytes:
@@ -98,6 +114,46 @@ def test_without_redis_uploads_go_on_and_what_was_bought_is_delivered(
         assert client.ask("GET", headers["location"])[2] == data
     within(SOON, lambda: client.purchase(content_hash))
     assert client.deliver(token) == data
+
+
+@ENDS
+def test_without_redis_what_only_a_prism_has_seen_goes_on(
+    running: Running, client: Client, end: signal.Signals
+) -> None:
+    data = os.urandom(100_000)
+    content_hash = client.upload(data)["hash"]
+    seen = running.client("prism2").purchase(content_hash)
+    assert "voucher" not in redirected(client, seen)
+    sold = client.purchase(content_hash)
+    client.log_in(USER, (running.cluster.folder / "user-password").read_text().strip())
+    with away(running.cluster.redis, end):
+        within(SOON_REFUSED, lambda: client.post("/user/session/validate", {}))
+        places = is_delivered_by_two(client, seen, data)
+        is_delivered_by_two(client, sold, data)
+        client.post("/user/session/validate", {})
+        for place in places:
+            assert fetched(client, place.partition("?")[0])[0] == 503
+            assert fetched(client, place.replace(seen, sold))[0] == 503
+    within(SOON, lambda: client.post("/content/purchase/remove", {"token": seen}))
+    within(SOON, lambda: is_gone(client, places))
+
+
+def is_gone(client: Client, places: list[str]) -> None:
+    """For the stores too, which may see the database later."""
+    assert [fetched(client, place)[0] for place in places] == [404] * len(places)
+
+
+def is_delivered_by_two(client: Client, token: str, data: bytes) -> list[str]:
+    """Whichever store viewers are sent to; where the two are that they were sent to."""
+    within(SOON_REFUSED, lambda: client.deliver(token))
+    places = {}
+    for _ in range(12):
+        place = redirected(client, token)
+        places[place.partition("/play/")[0]] = place
+        assert fetched(client, place) == (200, data)
+        assert fetched(client, place, Range="bytes=5-9") == (206, data[5:10])
+    assert len(places) == 2
+    return list(places.values())
 
 
 def test_a_removed_purchase_and_a_logout_count_at_once_on_every_prism(running: Running) -> None:

@@ -8,14 +8,22 @@ import pytest
 from attrs import define, field
 from twisted.internet.task import Clock
 
+from oose.credentials import Credentials
 from oose.errors import NotFound, Unavailable
 from oose.existence import Existence
 from oose.metadata.records import InventoryRecord
+from oose.purchases import Purchase
+from oose.purchasing import PurchaseDesk
 from oose.readers import Nobody, Readers
 from oose.viewing import Viewing
+from oose.vouchers import LIFE, Voucher, Vouchers
 from tests.unit.at_once import at_once
+from tests.unit.kept import MemoryPurchases
+from tests.unit.test_recall import Channel
 
 HASH = "a" * 40
+DAY = 86_400_000
+VOUCHERS = Vouchers(Credentials("peer", "p" * 20))
 
 
 class Watching(Nobody):
@@ -57,6 +65,13 @@ class Cluster:
 
     def view(self) -> str:
         """Where a viewer is sent."""
+        return at_once(self._location("static", HASH, b""))
+
+    def play(self, desk: PurchaseDesk, token: str, query: bytes, **more: Any) -> str:
+        """Where a viewer with a purchase is sent."""
+        return at_once(self._location("purchased", token, query, desk=desk, **more))
+
+    async def _location(self, route: str, what: str, query: bytes, **more: Any) -> str:
         part: Any = self
         existence = Existence(
             part, part, Clock(), 30.0, serves=lambda place: not self.watching.avoids(place)
@@ -65,12 +80,19 @@ class Cluster:
         readers = Readers(self.loads, random.random, watcher=self.watching)
         clients: Any = SimpleNamespace(forwarded_scheme=lambda request: None)
         viewing = Viewing(
-            part, existence, part, readers, clients, Clock(), domain=None, deny_static=frozenset()
+            registry=part,
+            existence=existence,
+            readers=readers,
+            clients=clients,
+            clock=Clock(),
+            domain=None,
+            deny_static=frozenset(),
+            **{"desk": part, **more},
         )
-        request: Any = SimpleNamespace(query=b"")
-        answer = at_once(viewing.static(request, HASH, "x.txt"))
+        request: Any = SimpleNamespace(query=query, header=lambda name: None)
+        answer = await getattr(viewing, route)(request, what, "x.txt")
         assert answer.status == 302
-        return dict(answer.headers)[b"Location"].decode()
+        return str(dict(answer.headers)[b"Location"], "ascii")
 
 
 def test_a_viewer_is_sent_to_a_store_that_nothing_speaks_against() -> None:
@@ -98,3 +120,76 @@ def test_a_store_that_the_cluster_holds_to_be_down_is_not_used() -> None:
     cluster.stores = []
     with pytest.raises(NotFound):
         cluster.view()
+
+
+@define
+class Bought:
+    """A purchase in a database that others share, and the desk of the prism that sold it."""
+
+    kept: MemoryPurchases = field(factory=MemoryPurchases)
+    channel: Channel = field(factory=Channel)
+    cluster: Cluster = field(factory=lambda: Cluster(["a"]))
+    ext: str = "txt"
+    life: int = DAY
+    desk: PurchaseDesk = field(init=False)
+    purchase: Purchase = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.desk = PurchaseDesk(self.kept, 30_000, endings=self.channel)
+        self.purchase = at_once(self.desk.sell(HASH, self.ext, ("*",), self.life, 0))
+
+    def lose_the_database(self) -> None:
+        self.kept.is_away, self.channel.is_connected = True, False
+
+    def play(self, query: bytes = b"", vouchers: Vouchers | None = VOUCHERS) -> str:
+        token = self.purchase.token
+        found = self.cluster.play(self.desk, token, query, vouchers=vouchers)
+        return found.removeprefix(f"http://a.example/play/{token}/x.txt")
+
+    def voucher(self, query: str, now: int = 0) -> Voucher | None:
+        """What the voucher at the end of a query says."""
+        return VOUCHERS.honour(self.purchase.token, query.rpartition("voucher=")[2], now)
+
+
+def test_while_the_database_answers_a_query_stays_as_it_is() -> None:
+    bought = Bought()
+    assert bought.play() == ""
+    assert bought.play(b"a=1&voucher=x") == "?a=1&voucher=x"
+    bought.channel.is_connected = False
+    assert bought.play(b"a=1") == "?a=1"
+
+
+def test_while_it_is_away_a_voucher_goes_with_the_query() -> None:
+    bought = Bought()
+    bought.lose_the_database()
+    assert bought.voucher(bought.play()) == Voucher(HASH, "txt", LIFE)
+    query = bought.play(b"a=%20&attach=b.txt&voucher=x")
+    assert query.startswith("?a=%20&attach=b.txt&voucher=x&voucher=")
+    assert bought.voucher(query) == Voucher(HASH, "txt", LIFE)
+    film = Bought(ext="mp4")
+    film.lose_the_database()
+    query = film.play()
+    assert query.startswith("?start=0&voucher=")
+    assert film.voucher(query) == Voucher(HASH, "mp4", LIFE)
+
+
+def test_a_voucher_does_not_outlast_the_purchase() -> None:
+    bought = Bought(life=1000)
+    bought.lose_the_database()
+    query = bought.play()
+    assert bought.voucher(query, 999) is not None
+    assert bought.voucher(query, 1000) is None
+
+
+def test_a_machine_of_its_own_makes_no_vouchers() -> None:
+    bought = Bought()
+    bought.lose_the_database()
+    assert bought.play(b"a=1", vouchers=None) == "?a=1"
+
+
+def test_there_is_no_voucher_for_what_is_not_remembered() -> None:
+    bought = Bought()
+    bought.desk.flush()
+    bought.lose_the_database()
+    with pytest.raises(Unavailable):
+        bought.play()
