@@ -5,7 +5,7 @@ top up    on others, where fewer than wanted are safe: from memory, or from a cl
 record    all of them in one request, with a note where something is not as it should be
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from attrs import define, evolve, field
@@ -87,12 +87,15 @@ class Cloning:
         await job.commit_received()
         await job.top_up()
         if not job.clones:
+            _log.error("{hash}: no store could keep it: {why}", hash=new.hash, why=job.why())
             none = Unavailable("No store could keep it", retry_after=30)
             raise job.errors[0] if job.errors else none
         if len(job.clones) < self.wanted and not self.accept_fewer:
             await job.remove_sent()
             is_full = any(isinstance(error, DiskFull) for error in job.errors)
-            raise self._too_few(len(job.clones), is_full=is_full)
+            error = self._too_few(len(job.clones), is_full=is_full)
+            _log.error("{hash}: {error}: {why}", hash=new.hash, error=error, why=job.why())
+            raise error
         await job.record(self._note(job.clones))
         return job.clones
 
@@ -130,16 +133,26 @@ class _Job:
     _sent: list[InventoryRecord] = field(factory=list, init=False)
 
     async def commit_received(self) -> None:
-        """Commit where it was received, as often as wanted."""
+        """Commit where it was received, as often as wanted.
+
+        It does not matter whether a store that has the bytes would still take others.
+        """
         copies = {copy.place: copy for copy in self._sink.copies}
         self.errors += self._sink.dropped.values()
         self._tried |= self._sink.dropped.keys()
         if not self.clones:  # as they were chosen when it began
             self._tried |= copies.keys()
             await self._commit(list(copies.values()))
-        while chosen := self._choose(size=None, among=copies.keys()):
+        while chosen := self._choose(size=None, among=copies):
             self._tried.update(each.name for each in chosen)
             await self._commit([copies[each.name] for each in chosen])
+        for place in copies.keys() - self._tried:
+            _log.info(
+                "{place} has received {hash} in vain: clones are on {others}",
+                place=place,
+                hash=self._new.hash,
+                others=" ".join(record.place for record in self.clones),
+            )
 
     async def top_up(self) -> None:
         """Go on with other stores until there are enough or none is left."""
@@ -152,6 +165,10 @@ class _Job:
                 await self._send(self._cloning.sender, places)
             else:
                 return
+
+    def why(self) -> str:
+        """All that went wrong."""
+        return "; ".join(str(error) for error in self.errors) or "no other store takes one"
 
     async def record(self, note: str | None) -> None:
         """Write the records of what was committed, and confirm it."""
@@ -175,14 +192,18 @@ class _Job:
                 _log.warn("{place} keeps {id}: {why}", place=record.place, id=record.id, why=error)
 
     def _choose(
-        self, *, size: int | None, among: Collection[str] | None = None
+        self, *, size: int | None, among: Mapping[str, Copy] | None = None
     ) -> Sequence[Candidate]:
+        """Stores for what is missing; with `among` of these, as they were when they were chosen."""
         missing = self._cloning.wanted - len(self.clones)
         if missing <= 0:
             return ()
         holding = {record.place for record in self.clones}
         failed = self._tried - holding
-        candidates = [each for each in self._cloning.candidates() if each.name not in failed]
+        known = {each.name: each for each in self._cloning.candidates()}
+        if among is not None:
+            known |= {copy.place: copy.chosen for copy in among.values() if copy.chosen}
+        candidates = [each for each in known.values() if each.name not in failed]
         return choose(candidates, missing, size, holding, self._cloning.chance, among)
 
     def _begin(self, places: Sequence[str]) -> Sequence[Copy]:
@@ -192,6 +213,7 @@ class _Job:
             try:
                 copies.append(Copy(place, self._cloning.keepers.receive(place, hash_type)))
             except OoseError as error:  # it went out of service just now
+                _log.warn("{place} could not be sent a file: {why}", place=place, why=error)
                 self.errors.append(error)
         self._sink.copies += copies  # so that they are withdrawn with the others
         return copies

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from oose.background import in_background
 from oose.errors import OoseError, Unavailable
 from oose.log import part
+from oose.placement import Candidate
 from oose.pool import Pool
 from oose.together import together
 
@@ -55,10 +56,11 @@ class Reception(Protocol):
 
 @frozen
 class Copy:
-    """A reception and the place `<prism>:<store>` it is for."""
+    """A reception and the place `<prism>:<store>` it is for, as it was when that was `chosen`."""
 
     place: str
     reception: Reception
+    chosen: Candidate | None = None
 
 
 @frozen

@@ -91,7 +91,8 @@ class Uploads:
         chosen = self._cloning.choose(size)
         _log.debug("Receiving for {places}", places=" ".join(each.name for each in chosen))
         copies = [
-            Copy(each.name, self._keepers.receive(each.name, hash_types[0])) for each in chosen
+            Copy(each.name, self._keepers.receive(each.name, hash_types[0]), each)
+            for each in chosen
         ]
         return Sink(copies, hash_types, self._hashing, self._clock.seconds)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.error import ConnectionRefusedError  # noqa: A004 # Twisted's, not Python's
 from twisted.internet.interfaces import IReactorPluggableNameResolver, IReactorTCP, IReactorTime
 from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS
 
@@ -104,19 +105,36 @@ class PeerClient:
 
     async def ping(self, url: str) -> bool:
         """Whether the peer at `url` answers."""
+        try:
+            await self._ping(url)
+        except (OoseError, TooLate):
+            return False
+        return True
+
+    async def _is_there(self, url: str) -> bool:
+        """Whether a peer we are connected to answers, or only takes no others, as one that stops.
+
+        Whose process is dead has ended our connection too.
+        """
+        try:
+            await self._ping(url)
+        except Unreachable as error:
+            return isinstance(error.__cause__, ConnectionRefusedError)
+        except (OoseError, TooLate):
+            return False
+        return True
+
+    async def _ping(self, url: str) -> None:
         line = Line()
         going = Deferred.fromCoroutine(self._exchange(Address(url), "GET", "/ping", None, line))
         try:
             await going.addTimeout(PING, self._clock)
-        except (OoseError, TooLate):
-            return False
         finally:
             line.abort()
-        return True
 
     def attending(self, url: str, patience: float) -> Attending:
         """How exchanges with the peer at `url` are looked after."""
-        return Attending(Address(url).peer, lambda: self.ping(url), self._clock, patience)
+        return Attending(Address(url).peer, lambda: self._is_there(url), self._clock, patience)
 
     def links(self, url: str) -> Links:
         """Connections to the peer at `url`, to hold and to use one at a time."""
