@@ -188,6 +188,7 @@ class Assembly:
             accept_fewer=self.settings.clones.accept_fewer or only is not None,
             sender=ClusterSender(self.registry, self._peers, self.reachability),
             surplus=self._surplus(wanted) if is_shared else None,
+            ready=self.databases.refuse_if_away,
         )
 
     def _surplus(self, wanted: int) -> Surplus:

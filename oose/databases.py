@@ -48,6 +48,10 @@ class Databases(Protocol):
         """Let go, when what was asked for before is done."""
         ...
 
+    def refuse_if_away(self) -> None:
+        """`Unavailable` where documents are known to be out of reach; nothing is asked."""
+        ...
+
     def describe(self) -> Mapping[str, int]:
         """For `/stats`: questions asked since the start, by database."""
         ...
@@ -77,6 +81,9 @@ class OneMachine:
     async def close(self) -> None:
         """See `Databases.close`."""
         await self.database.close()
+
+    def refuse_if_away(self) -> None:
+        """See `Databases.refuse_if_away`: it never is."""
 
     def describe(self) -> Mapping[str, int]:
         """See `Databases.describe`."""
@@ -119,6 +126,10 @@ class Cluster:
         await self._channel.close()
         await self._redis.close()
         await self._couch.close()
+
+    def refuse_if_away(self) -> None:
+        """See `Databases.refuse_if_away`."""
+        self._couch.refuse_if_away()
 
     def describe(self) -> Mapping[str, int]:
         """See `Databases.describe`."""

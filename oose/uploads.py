@@ -44,7 +44,7 @@ class Uploads:
 
     A store receives for itself: with `only`, its place, clones elsewhere are not counted. The rest
     is for a cluster: `sender` and `accept_fewer` as in `Cloning`; `surplus` where others may be
-    uploading the same.
+    uploading the same. `ready` raises where what is received could not be recorded, as it is known.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Uploads:
         accept_fewer: bool = True,
         sender: Sender | None = None,
         surplus: Surplus | None = None,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._keepers = LocalKeepers(keepers) if isinstance(keepers, Mapping) else keepers
         self._cloning = Cloning(self._keepers, inventory, wanted, accept_fewer, sender, chance)
@@ -70,6 +71,7 @@ class Uploads:
         self._clock = clock
         self._only = only
         self._surplus = surplus
+        self._ready = ready
         self._files = 0
         self._bytes = 0
         self._settling: dict[str, DeferredLock] = {}
@@ -79,11 +81,16 @@ class Uploads:
         return {"files": self._files, "bytes": self._bytes}
 
     def check_room(self, size: int | None) -> None:
-        """`DiskFull` when no store has room for `size` bytes, `Unavailable` when there is none."""
+        """`DiskFull` when no store has room for `size` bytes, `Unavailable` when there is none.
+
+        `Unavailable` also while the inventory is known to be away.
+        """
+        self._ready()
         self._cloning.check_room(size)
 
     def open(self, hash_type: str, size: int | None) -> "Upload":
         """Begin to receive a file of at most `size` bytes; errors as in `check_room`."""
+        self._ready()
         return Upload(self, hash_type, self.sink((hash_type, "sha256"), size))
 
     def sink(self, hash_types: Sequence[str], size: int | None) -> Sink:

@@ -67,10 +67,15 @@ class CouchClient:
         self.clock = IReactorTime(reactor) if clock is None else clock
         self.requests = 0  # sent so far, those that listen among them
         self.listens = 0
+        self.knows_queries: bool | None = None  # of `_all_docs`; None before one was asked
         self.reactor = reactor
         self._server = urlsplit(settings.url).netloc.rpartition("@")[2]
         self._presence = Presence(self._server, self.clock)
         self._agent, self._pool = pooled_agent(reactor, policy)
+
+    def refuse_if_away(self) -> None:
+        """`Unavailable` where it is known to be away; nothing is asked."""
+        self._presence.refuse()
 
     async def close(self) -> None:
         """Let go of the connections that are kept."""

@@ -1,5 +1,6 @@
 """Machines that share a CouchDB and a Redis: their whole life, in this process."""
 
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from oose.settings import Settings
 from oose.settings.reader import check
 from oose.tap import put_together
 from tests.machine.running import Machine
-from tests.machine.talk import basic
+from tests.machine.talk import FORM, basic, exchange, parse, request
 from tests.pouchdb import Pouchdb, start
 from tests.redis_server import RedisServer, free_port, running, until
 from tests.unit.logged import logged
@@ -220,5 +221,39 @@ async def test_a_ping_that_fails_says_whose(shared: Shared, couchdb: Pouchdb) ->
         await ready(machine)
         assembly = machine.service._assembly
         gone = evolve(assembly.registry.peers()[0], url=f"http://127.0.0.1:{free_port()}")
-        with pytest.raises(Unavailable, match="p1 does not answer"):
+        with pytest.raises(Unavailable, match="refused the connection"):
             await assembly._ping(gone)
+
+
+@pytest_twisted.ensureDeferred
+async def test_while_couchdb_is_known_to_be_away_no_upload_is_read(
+    shared: Shared, couchdb: Pouchdb
+) -> None:
+    content_hash = hashlib.sha1(b"x" * 1000).hexdigest()
+    async with shared.machine(shared.settings(1)) as machine:
+        await ready(machine)
+        await log_in(machine)
+        await machine.upload(b"hello")
+        couchdb.process.kill()
+        couchdb.process.wait()
+        await until(lambda: is_away(machine))
+        expecting = {"Content-Length": "1000", "Expect": "100-continue"}
+        session = {"X-OOSE-Token": machine.token}
+        put = f"/content/put/{content_hash}.txt"
+        store, prism = machine.ports
+        for port, method, target, more in (
+            (prism, "POST", "/content/upload", {**FORM, **expecting, **session}),
+            (prism, "PUT", put, {**expecting, **basic(PEER)}),
+            (store, "PUT", put, {**expecting, **basic(PEER)}),
+        ):
+            answer = await exchange(port, request(method, target, more))
+            assert answer.startswith(b"HTTP/1.1 503 "), answer
+            assert "away" in parse(answer).error
+
+
+def is_away(machine: Machine) -> bool:
+    try:
+        machine.service._assembly.databases.refuse_if_away()
+    except Unavailable:
+        return True
+    return False

@@ -101,6 +101,25 @@ async def test_without_a_store_or_room_nothing_is_begun(folder: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_where_nothing_can_be_recorded_nothing_is_begun(folder: Path) -> None:
+    room = await begin(folder, "s1")
+    away = True
+
+    def ready() -> None:
+        if away:
+            raise Unavailable("The database is away")
+
+    uploads = room.uploads(ready=ready)
+    for begin_one in (lambda: uploads.check_room(1), lambda: uploads.open("sha1", 1)):
+        with pytest.raises(Unavailable, match="database is away"):
+            begin_one()
+    assert uploads.sink(["sha1"], 1).copies  # for a prism that records it itself
+    away = False
+    uploads.check_room(1)
+    assert (await send(uploads.open("sha1", None))).count == 1
+
+
+@pytest_twisted.ensureDeferred
 async def test_other_content_under_the_same_hash_is_a_conflict(folder: Path) -> None:
     room = await begin(folder, "s1")
     uploads = room.uploads()
