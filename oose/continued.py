@@ -104,7 +104,8 @@ class Continued:
         raise self._why()
 
     def _give_up(self, place: str, error: OoseError) -> None:
-        _log.warn("{place}: {error}", place=place, error=error)
+        is_named = place in error.message  # by who has asked it over a connection
+        _log.warn("{error}" if is_named else "{place}: {error}", place=place, error=error)
         self._failed[place] = error
         if not isinstance(error, NotFound):
             self._readers.failed(place)

@@ -16,6 +16,7 @@ from oose.metadata.records import InventoryRecord
 from oose.ranges import Span
 from oose.readers import Nobody, Readers
 from tests.unit.at_once import at_once
+from tests.unit.logged import logged
 
 DATA = bytes(range(256))
 HASH = "a" * 40
@@ -211,6 +212,14 @@ def test_that_no_store_has_it_is_said_only_where_all_say_so() -> None:
     nowhere = Cluster({}, "elsewhere")
     assert nowhere.error(ALL).retry_after == 5
     assert nowhere.looks == 0
+
+
+def test_the_log_names_each_place_once() -> None:
+    away, broken = Unavailable("p1:a refused the connection"), Unavailable("The disk is broken")
+    cluster = Cluster({"a": Place(refuses=away), "b": Place(refuses=broken)})
+    with logged("warn") as said:
+        cluster.error(ALL)
+    assert sorted(said) == ["p1:a refused the connection", "p1:b: The disk is broken"]
 
 
 def test_without_the_database_it_is_what_the_stores_said() -> None:
