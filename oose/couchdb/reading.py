@@ -28,7 +28,6 @@ class Reader:
     def __init__(self, client: CouchClient, path: str) -> None:
         self._client = client
         self._path = path
-        self._knows_queries = True
 
     async def get_many(
         self, ids: Sequence[str], until: float | None = None
@@ -65,7 +64,7 @@ class Reader:
     async def under(self, prefixes: Sequence[str]) -> Mapping[str, Sequence[Document]]:
         """See `Documents.under`: a thousand prefixes are a few requests."""
         unique = list(dict.fromkeys(prefixes))
-        if len(unique) > 1 and self._knows_queries:
+        if len(unique) > 1 and self._client.knows_queries is not False:
             found = await self._by_queries(unique)
             if found is not None:
                 return found
@@ -86,12 +85,23 @@ class Reader:
         """None where the server does not know `queries`."""
         found: dict[str, list[Document]] = {}
         for some in slices(list(slices(prefixes, QUERIES)), SIDE_BY_SIDE):
-            for answer in await together(map(self._queries, some)):
+            for answer in await self._side_by_side(some):
                 if answer is None:
-                    self._knows_queries = False
+                    self._client.knows_queries = False
                     return None
                 found.update(answer)
+        self._client.knows_queries = True
         return {prefix: await self._rest(prefix, rows) for prefix, rows in found.items()}
+
+    async def _side_by_side(
+        self, some: Sequence[Sequence[str]]
+    ) -> list[dict[str, list[Document]] | None]:
+        """The answers to several; the first of all goes alone, to see whether they are known."""
+        if self._client.knows_queries:
+            return await together(map(self._queries, some))
+        first = await self._queries(some[0])
+        others = [] if first is None else await together(map(self._queries, some[1:]))
+        return [first, *others]
 
     async def _queries(self, prefixes: Sequence[str]) -> dict[str, list[Document]] | None:
         asked = [
