@@ -120,10 +120,10 @@ class Way:
         except OoseError as error:
             return error
 
-    async def ping(self, url: str, ping: Callable[[str], Coroutine[Any, Any, bool]]) -> bool:
+    async def ping(self, url: str, ping: Callable[[str], Coroutine[Any, Any, None]]) -> None:
         self.pings += 1
         try:
-            return await ping(url)
+            await ping(url)
         finally:
             self.pings -= 1
 
@@ -138,7 +138,7 @@ async def way(folder: Path, *stores: str) -> AsyncIterator[Way]:
         await made.change("p1:s1", url=f"http://127.0.0.1:{proxy.port}")
         way = Way(made, proxy)
         peers: Any = made.peers
-        peers.ping = partial(way.ping, ping=peers.ping)
+        peers._ping = partial(way.ping, ping=peers._ping)
         yield way
 
 
