@@ -9,6 +9,8 @@ from typing import Any
 
 from attrs import define, field
 
+from oose.databases import OneMachine
+from oose.embedded import EmbeddedDatabase
 from oose.settings import Settings
 from oose.settings.reader import check
 from oose.tap import OoseService, put_together
@@ -28,6 +30,13 @@ class Machine:
     def ports(self) -> list[int]:
         """Of the stores, then of the prism."""
         return [bound.port for bound in self.service._bound]
+
+    @property
+    def database(self) -> EmbeddedDatabase:
+        """Where it keeps what is not content."""
+        databases = self.service._assembly.databases
+        assert isinstance(databases, OneMachine)
+        return databases.database
 
     @property
     def login(self) -> Mapping[str, str]:

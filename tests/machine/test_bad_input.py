@@ -25,7 +25,7 @@ async def machine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mac
         yield machine
         assert [path.read_bytes() for path in machine.content()] == [b"hello"]
         assert await machine.leftovers() == []
-        connection = machine.service._assembly.databases.database._reader
+        connection = machine.database._reader
         assert connection is not None
         (count,) = connection.execute(
             "SELECT count(*) FROM documents WHERE db = 'inventory'"

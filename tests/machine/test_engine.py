@@ -95,7 +95,7 @@ async def test_a_disk_that_another_process_uses_ends_the_start(tmp_path: Path) -
 async def test_a_database_of_a_newer_version_ends_the_start(tmp_path: Path) -> None:
     settings = one_machine(tmp_path)
     async with running(settings) as machine:
-        writer = machine.service._assembly.databases.database._writer
+        writer = machine.database._writer
         assert writer is not None
         writer.execute("PRAGMA user_version = 99")
     async with running(settings) as machine:
@@ -252,7 +252,7 @@ async def test_what_has_expired_is_forgotten(machine: Machine) -> None:
         machine.service._settings, purchase=PurchaseSettings(afterlife=-1.0)
     )
     await machine.service._forgetting._work()
-    reader = machine.service._assembly.databases.database._reader
+    reader = machine.database._reader
     assert reader is not None
     assert reader.execute("SELECT token FROM purchases").fetchall() == [(kept,)]
 
