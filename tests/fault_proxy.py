@@ -6,7 +6,7 @@ happens to the next ones; when it is used up, `rule` does for all others.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -245,7 +245,7 @@ class FaultProxy(Factory[Protocol]):
         self.target = target
         self.port = 0
         self.script: deque[Fault] = deque()
-        self.rule: type[Fault] = Fault
+        self.rule: Callable[[], Fault] = Fault
         self.exchanges = 0
         self.links: list[Link] = []
 
