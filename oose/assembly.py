@@ -13,7 +13,6 @@ from oose.databases import Cluster, Databases, OneMachine
 from oose.deliver.delivery import Deliveries
 from oose.disk import Disk
 from oose.downloads import Downloads
-from oose.errors import Unavailable
 from oose.existence import Existence
 from oose.holdings import Holdings
 from oose.imports import Imports
@@ -161,8 +160,7 @@ class Assembly:
         )
 
     async def _ping(self, peer: Peer) -> None:
-        if not await self._peers.ping(peer.url):
-            raise Unavailable(f"{peer.place} does not answer")
+        await self._peers.greet(peer.url)
 
     def _make_lobby(self, kind: str, room: PrismSettings | StoreSettings) -> Lobby:
         clients = ClientAddress(room.trusted_proxies)

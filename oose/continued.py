@@ -108,7 +108,7 @@ class Continued:
         _log.warn("{error}" if is_named else "{place}: {error}", place=place, error=error)
         self._failed[place] = error
         if not isinstance(error, NotFound):
-            self._readers.failed(place)
+            self._readers.failed(place, error)
         self.close()
 
     def _why(self) -> OoseError:

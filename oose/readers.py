@@ -22,7 +22,7 @@ class Watcher(Protocol):
         """A viewer was sent to a store, or it is being read from."""
         ...
 
-    def failed(self, place: str) -> None:
+    def failed(self, place: str, why: Exception | str | None = None) -> None:
         """A store did not answer, broke off, or has something else than it should."""
         ...
 
@@ -37,7 +37,7 @@ class Nobody:
     def used(self, place: str) -> None:
         """See `Watcher.used`."""
 
-    def failed(self, place: str) -> None:
+    def failed(self, place: str, why: Exception | str | None = None) -> None:
         """See `Watcher.failed`."""
 
 
@@ -97,9 +97,9 @@ class Readers:
         if not self._reading[place]:
             del self._reading[place]
 
-    def failed(self, place: str) -> None:
+    def failed(self, place: str, why: Exception | str | None = None) -> None:
         """A store could not be read from."""
-        self._watcher.failed(place)
+        self._watcher.failed(place, why)
 
     def _load(self, place: str) -> float:
         here = self._loads.get(place)

@@ -27,6 +27,7 @@ from oose.line import Line, LineEndpoint, resolve_by
 from oose.line_failure import FAILURES, in_words
 from oose.metadata.records import InventoryRecord
 from oose.ranges import Span, content_range
+from oose.reachability import Refused
 from oose.registry import Registry
 from oose.retrieve.body import deliver
 
@@ -266,7 +267,7 @@ def _check(response: IResponse, record: InventoryRecord, span: Span) -> None:
     if response.code == 404:
         raise NotFound(f"{place} does not have the content")
     if response.code == 401:
-        raise Unavailable(f"{place} refuses our credentials: do all peers have the same ones?")
+        raise Refused(f"{place} refuses our credentials: do all peers have the same ones?")
     if response.code != 206:
         raise Unavailable(f"{place} answered {response.code}", retry_after=5)
     said = (_header(response, b"ETag"), _header(response, b"Content-Range"), response.length)

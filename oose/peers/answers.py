@@ -25,6 +25,7 @@ from oose.errors import (
     WrongType,
 )
 from oose.line_failure import FAILURES, in_words
+from oose.reachability import Refused
 
 MAX_ANSWER = 128 * 1024
 
@@ -63,8 +64,8 @@ async def exchange(
     """One request to `peer`, as it is called in messages, and its answer.
 
     Raises what the peer answers as an error of ours, with its message: `ChecksumMismatch` (the
-    bytes are not those of the hash), `DiskFull` and so on; `Unreachable`; and `Unavailable` where
-    it refuses our credentials or answers what cannot be understood.
+    bytes are not those of the hash), `DiskFull` and so on; `Unreachable`; `Refused` where it does
+    not take our credentials; and `Unavailable` where it answers what cannot be understood.
     """
     begun = False
     try:
@@ -97,7 +98,7 @@ def _understood(code: int, text: bytes, peer: str) -> Mapping[str, Any]:
     if isinstance(answer, dict) and 200 <= code < 300:
         return answer
     if code == 401:
-        raise Unavailable(f"{peer} refuses our credentials: do all peers have the same ones?")
+        raise Refused(f"{peer} refuses our credentials: do all peers have the same ones?")
     message = answer.get("error") if isinstance(answer, dict) else None
     if isinstance(message, str) and code in _REFUSALS:
         raise _REFUSALS[code](message)

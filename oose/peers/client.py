@@ -111,6 +111,13 @@ class PeerClient:
             return False
         return True
 
+    async def greet(self, url: str) -> None:
+        """Have the peer at `url` answer; an error that says why it does not."""
+        try:
+            await self._ping(url)
+        except TooLate:
+            raise Unreachable(f"{Address(url).peer} said nothing for {PING:g} seconds") from None
+
     async def _is_there(self, url: str) -> bool:
         """Whether a peer we are connected to answers, or only takes no others, as one that stops.
 

@@ -13,6 +13,7 @@ from oose.peers.client import PeerClient
 from oose.peers.links import Links
 from oose.peers.reception import RemoteReception
 from oose.placement import Candidate
+from oose.reachability import Refused
 from oose.registry import Peer, Registry
 from oose.sink import Reception
 
@@ -26,8 +27,8 @@ class Judgement(Protocol):
         """Whether its last request or ping has failed."""
         ...
 
-    def failed(self, place: str) -> None:
-        """A request to it got no answer."""
+    def failed(self, place: str, why: Exception | str | None = None) -> None:
+        """A request to it got no answer, or it does not take our credentials."""
         ...
 
     def answered(self, place: str) -> None:
@@ -107,8 +108,8 @@ class RemoteStore:
         self.load -= 1
 
     def _judge(self, error: OoseError | None) -> None:
-        if isinstance(error, Unreachable):
-            self._judgement.failed(self.place)
+        if isinstance(error, Unreachable | Refused):
+            self._judgement.failed(self.place, error)
         else:
             self._judgement.answered(self.place)
 

@@ -45,7 +45,7 @@ class Told(Judgement):
     def avoids(self, place: str) -> bool:
         return place in self.avoided
 
-    def failed(self, place: str) -> None:
+    def failed(self, place: str, why: object = None) -> None:
         self.failures.append(place)
         self.avoided.add(place)
 

@@ -173,7 +173,7 @@ class Watching(Nobody):
     def __init__(self) -> None:
         self.failures: list[str] = []
 
-    def failed(self, place: str) -> None:
+    def failed(self, place: str, why: Exception | str | None = None) -> None:
         self.failures.append(place)
 
 

@@ -77,7 +77,7 @@ class Watching(Nobody):
     def __init__(self) -> None:
         self.failures: list[str] = []
 
-    def failed(self, place: str) -> None:
+    def failed(self, place: str, why: object = None) -> None:
         self.failures.append(place)
 
 

@@ -33,7 +33,7 @@ class Told:
     def __init__(self) -> None:
         self.failures: list[str] = []
 
-    def failed(self, place: str) -> None:
+    def failed(self, place: str, why: object = None) -> None:
         self.failures.append(place)
 
 

@@ -1,9 +1,11 @@
+import pytest
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
+from oose.errors import Unavailable
 from oose.peer import Peer
-from oose.reachability import USED, Reachability
+from oose.reachability import REFUSED, USED, Reachability, Refused
 from oose.registry import Registry
 from tests.simulation.cluster import begin, peer
 from tests.simulation.memory import MemoryDocuments
@@ -59,8 +61,83 @@ def test_who_failed_is_avoided_until_it_answers() -> None:
         reachability.answered(STORE)
         reachability.answered(STORE)
     assert not reachability.avoids(STORE)
-    assert warnings == [f"{STORE} does not answer; it is avoided until it does"]
+    assert warnings == [f"{STORE} is avoided until it answers: no answer"]
     assert notes == [f"{STORE} answers again"]
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        (Unavailable("s1 refused the connection"), "s1 refused the connection"),
+        ("it broke off", "it broke off"),
+        (CancelledError(), "no answer in time"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+    ],
+)
+def test_why_somebody_is_avoided_is_told(why: Exception | str, words: str) -> None:
+    with logged("warn") as warnings:
+        Reaching().reachability.failed(STORE, why)
+    assert warnings == [f"{STORE} is avoided until it answers: {words}"]
+
+
+def test_why_a_ping_failed_is_told() -> None:
+    reaching = Reaching(dead={STORE})
+    reaching.reachability.used(STORE)
+    with logged("warn") as warnings:
+        reaching.look()
+    assert warnings == [f"{STORE} is avoided until it answers: ConnectionRefusedError"]
+
+
+WRONG = Refused("s1 refuses our credentials")
+
+
+def test_who_refuses_our_credentials_is_avoided_for_a_while_whatever_it_answers_to_pings() -> None:
+    reaching = Reaching()
+    reachability = reaching.reachability
+    with logged("warn") as warnings, logged("info") as notes:
+        reachability.failed(STORE)
+        for _ in range(3):
+            reachability.failed(STORE, WRONG)
+            reachability.used(STORE)
+            assert STORE in reaching.look()
+            reaching.clock.advance(REFUSED - 1)
+            reaching.look()
+            assert reachability.avoids(STORE)
+            reaching.clock.advance(1)
+            assert not reachability.avoids(STORE)
+    why = f"{STORE} is avoided: s1 refuses our credentials"
+    assert warnings == [f"{STORE} is avoided until it answers: no answer", why]
+    assert notes == []
+
+
+def test_who_takes_our_credentials_again_is_used_again() -> None:
+    reaching = Reaching()
+    for _ in range(2):
+        with logged("warn") as warnings, logged("info") as notes:
+            reaching.reachability.failed(STORE, WRONG)
+            reaching.reachability.answered(STORE)
+        assert warnings == [f"{STORE} is avoided: s1 refuses our credentials"]
+        assert notes == [f"{STORE} takes our credentials again"]
+        assert not reaching.reachability.avoids(STORE)
+
+
+def test_who_refused_us_and_started_again_is_asked_again() -> None:
+    reaching = Reaching()
+    reaching.reachability.failed(STORE, WRONG)
+    begin(reaching.registry.update(evolve(PEERS[2], renewed=5, free=5)))
+    reaching.look()
+    assert reaching.reachability.avoids(STORE)
+    begin(reaching.registry.update(evolve(PEERS[2], available=False)))
+    reaching.look()
+    assert not reaching.reachability.avoids(STORE)
+
+
+def test_who_refused_us_and_was_removed_is_forgotten() -> None:
+    reaching = Reaching()
+    reaching.reachability.failed("p9:s9", WRONG)
+    assert reaching.reachability.avoids("p9:s9")
+    reaching.look()
+    assert not reaching.reachability.avoids("p9:s9")
 
 
 def test_a_store_is_avoided_with_its_prism() -> None:

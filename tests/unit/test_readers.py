@@ -62,7 +62,7 @@ class Watching(Nobody):
     def used(self, place: str) -> None:
         self.heard.append(f"used {place}")
 
-    def failed(self, place: str) -> None:
+    def failed(self, place: str, why: object = None) -> None:
         self.heard.append(f"failed {place}")
 
 
