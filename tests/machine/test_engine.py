@@ -336,3 +336,7 @@ async def test_what_was_bound_and_never_started_can_be_stopped(tmp_path: Path) -
         pool.start()
     await service.stopService()
     assert service.starting is None
+
+
+def test_one_machine_asks_no_database_of_others(machine: Machine) -> None:
+    assert machine.service._assembly.databases.describe() == {}

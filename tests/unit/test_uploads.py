@@ -96,8 +96,15 @@ async def test_without_a_store_or_room_nothing_is_begun(folder: Path) -> None:
         room.uploads().check_room(1)
     await room.add("s1")
     room.uploads().check_room(1)
-    with pytest.raises(DiskFull):
-        room.uploads().open("sha1", 10**18)
+    for refuses in (
+        lambda: room.uploads().open("sha1", 10**18),
+        lambda: room.uploads().check_room(10**18),
+        lambda: room.uploads(wanted=1, accept_fewer=False).check_room(10**18),
+    ):
+        with pytest.raises(DiskFull):
+            refuses()
+    with pytest.raises(Unavailable, match="Only 1 of 2"):
+        room.uploads(wanted=2, accept_fewer=False).check_room(1)
 
 
 @pytest_twisted.ensureDeferred
