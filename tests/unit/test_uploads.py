@@ -96,6 +96,7 @@ async def test_without_a_store_or_room_nothing_is_begun(folder: Path) -> None:
         room.uploads().check_room(1)
     await room.add("s1")
     room.uploads().check_room(1)
+    room.uploads(wanted=1, accept_fewer=False).check_room(1)
     for refuses in (
         lambda: room.uploads().open("sha1", 10**18),
         lambda: room.uploads().check_room(10**18),
