@@ -37,6 +37,7 @@ from oose.errors import (
 )
 from oose.peers import READ, FileBody, PeerClient
 from oose.peers.answers import Unreachable
+from oose.reachability import Refused
 from oose.volume import OpenFile
 
 P = ParamSpec("P")
@@ -264,8 +265,8 @@ async def test_peers_on_one_machine_trust_its_certificate(files: Files, tmp_path
         (refusal(403, "no"), NotAllowed, "no"),
         (refusal(413, "large"), TooLarge, "large"),
         (refusal(503, "away"), Unavailable, "away"),
-        (refusal(401, "who?"), Unavailable, "refuses our credentials"),
-        (answer(401, b""), Unavailable, "refuses our credentials"),
+        (refusal(401, "who?"), Refused, "refuses our credentials"),
+        (answer(401, b""), Refused, "refuses our credentials"),
         (refusal(500, "oops"), Unavailable, "answered 500: oops"),
         (refusal(405, "PUT?"), Unavailable, "answered 405: PUT?"),
         (answer(507, b"<html>"), Unavailable, "answered 507, and not as a peer does"),
