@@ -15,6 +15,7 @@ from oose.peers.answers import Unreachable
 from oose.peers.links import MOST_IDLE, MOST_USES, YOUNG, Link, Links
 from oose.peers.remote import RemoteStore, usual_least
 from oose.peers.sending import ClusterSender
+from oose.reachability import Refused
 from tests.machine.elsewhere import CREDENTIALS, Cluster, cluster, passing, send, turns, until
 from tests.machine.talk import basic, connect, request
 
@@ -96,6 +97,20 @@ async def test_a_clone_is_there_or_not_or_its_store_cannot_be_asked(tmp_path: Pa
         assert made.told.failures == ["p1:s1"]
         assert not await store.holds(record)
         assert made.told.failures == ["p1:s1"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_refuses_our_credentials_has_not_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cluster(tmp_path, "s1:m1") as made:
+
+        async def refuse(*what: Any) -> Any:
+            raise Refused("s1 refuses our credentials")
+
+        monkeypatch.setattr(made.peers, "ask", refuse)
+        assert not await remote(made).holds(await clone(made))
+        assert (made.told.failures, made.told.answers) == (["p1:s1"], [])
 
 
 @pytest_twisted.ensureDeferred

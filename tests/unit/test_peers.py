@@ -37,6 +37,7 @@ from oose.errors import (
 )
 from oose.peers import READ, FileBody, PeerClient
 from oose.peers.answers import Unreachable
+from oose.peers.client import PING
 from oose.reachability import Refused
 from oose.volume import OpenFile
 
@@ -142,7 +143,7 @@ class Connection(Protocol):
         head, end, body = self.taken.partition(b"\r\n\r\n")
         if not end or self.peer.asked.called:
             return
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0] or b"0")
         if len(body) == length or self.peer.early:
             self.peer.head, self.peer.body = head, body
             self.transport.write(self.peer.answer)  # type: ignore[union-attr]
@@ -345,6 +346,29 @@ async def test_a_file_that_has_become_shorter_is_not_passed_off_as_whole(files: 
             await put(peer, file)
         await peer.lost
     assert not is_open(file)
+
+
+# Pings.
+
+
+@pytest_twisted.ensureDeferred
+async def test_why_a_peer_does_not_answer_a_ping_is_told() -> None:
+    clock = Clock()
+    async with peer_at(answer(200, b"{}")) as peer:
+        url = f"http://127.0.0.1:{peer.port}"
+        await client(clock).greet(url)
+        await peer.lost
+    with failing(Unreachable, f"127.0.0.1:{peer.port} refused the connection"):
+        await client(clock).greet(url)
+    assert not await client(clock).ping(url)
+    async with peer_at(b"") as peer:
+        greeting = Deferred.fromCoroutine(client(clock).greet(f"http://127.0.0.1:{peer.port}"))
+        await peer.asked
+        clock.advance(PING)
+        with failing(Unreachable, f"127.0.0.1:{peer.port} said nothing for 2 seconds"):
+            await greeting
+        await peer.lost
+    assert not clock.getDelayedCalls()
 
 
 # Patience.
