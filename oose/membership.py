@@ -44,7 +44,6 @@ class Membership:
         chance: Callable[[], float],
     ) -> None:
         self._own = own
-        self._registry = registry
         self._existence = existence
         heartbeat, is_cluster = settings.heartbeat, settings.is_cluster
         self._votes = Votes(databases.heartbeat)

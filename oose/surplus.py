@@ -23,6 +23,7 @@ from oose.registry import Registry
 from oose.together import together
 
 CLAIM_LIFE = 30.0  # seconds after which a claim counts no more, its owner being dead
+RECENT = 600.0  # seconds since a clone was hashed, for it to count as verified now
 TRIES = 8  # at a claim that somebody else holds
 PAUSE = 0.25  # seconds between them
 _log = part("upload")
@@ -118,7 +119,7 @@ class Surplus:
         documents = await self.inventory.get_many(ids)
         records = [InventoryRecord.from_document(each) for each in documents.values()]
         there = await self._there(records)
-        kept = self._kept([each for each in there if each.verified is not None], claim)
+        kept = self._kept([each for each in there if self._is_verified_now(each)], claim)
         if kept is None:
             return list(there)
         left = []
@@ -131,6 +132,11 @@ class Surplus:
         asked = [(each, keeper) for each in records if (keeper := self.keepers.get(each.place))]
         answers = await together(keeper.holds(record) for record, keeper in asked)
         return {record: keeper for (record, keeper), yes in zip(asked, answers, strict=True) if yes}
+
+    def _is_verified_now(self, record: InventoryRecord) -> bool:
+        """Only what was hashed just now, as it was received, is a reason to remove another."""
+        oldest = (self.clock.seconds() - RECENT) * 1000
+        return record.verified is not None and record.verified >= oldest
 
     def _kept(self, verified: Records, claim: Claim) -> Records | None:
         """Which to keep; None where there is none too many to begin with."""

@@ -26,6 +26,7 @@ from oose.pool import Pool
 from oose.shield import shield
 from oose.sink import Copy, Received, Sink
 from oose.surplus import Surplus
+from oose.together import together
 
 _log = part("upload")
 
@@ -133,8 +134,9 @@ class Uploads:
         for record in known:
             refuse_forgery(record, received)
         counted = [record for record in known if self._only in {None, record.place}]
+        answers = await together(self._is_there(record) for record in counted)
         present: Sequence[InventoryRecord] = [
-            record for record in counted if await self._is_there(record)
+            record for record, is_there in zip(counted, answers, strict=True) if is_there
         ]
         now = int(self._clock.seconds() * 1000)
         earlier = [*present, *known]  # the first extension that content came with stays

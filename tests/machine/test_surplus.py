@@ -14,7 +14,7 @@ from oose.embedded import EmbeddedDocuments
 from oose.errors import Unavailable
 from oose.metadata.documents import Stale
 from oose.metadata.records import InventoryRecord
-from oose.surplus import PAUSE, TRIES, Surplus, keep
+from oose.surplus import PAUSE, RECENT, TRIES, Surplus, keep
 from tests.machine.elsewhere import Cluster, cluster, send, turns, until
 
 HELLO = hashlib.sha1(b"hello").hexdigest()
@@ -145,6 +145,15 @@ async def test_a_clone_that_was_never_verified_is_no_reason_either(tmp_path: Pat
         for name in ("s2", "s3"):
             known.append(await made.keeping.put(made.stores[name].holdings, b"hello", ext="txt"))
         assert len(await made.surplus("prism1").trim(HELLO, known)) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clone_that_was_verified_long_ago_may_have_rotted_since(tmp_path: Path) -> None:
+    async with cluster(tmp_path, *FOUR) as made:
+        known = await make(made, "s1", "s2", "s3")
+        made.keeping.clock.advance(RECENT + 1)
+        assert len(await made.surplus("prism1").trim(HELLO, known)) == 3
+        assert len(await made.records(HELLO)) == 3
 
 
 @pytest_twisted.ensureDeferred
