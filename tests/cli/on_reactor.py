@@ -13,6 +13,16 @@ from tests.cli.asking import Asking, Said
 from tests.real import reactor
 
 
+def react_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `react` do as it does, but with the reactor of the tests, for who is in a thread."""
+
+    def react(main: Callable[[Any], Any]) -> NoReturn:
+        blockingCallFromThread(reactor, lambda: Deferred.fromCoroutine(main(reactor)))
+        raise SystemExit(0)
+
+    monkeypatch.setattr(reacting, "react", react)
+
+
 @frozen
 class AskingBeside:
     """Runs commands in a thread, beside the reactor that they need."""
@@ -21,13 +31,8 @@ class AskingBeside:
 
     @classmethod
     def make(cls, asking: Asking, monkeypatch: pytest.MonkeyPatch) -> "AskingBeside":
-        """Have `react` do as it does, but with the reactor of the tests."""
-
-        def react(main: Callable[[Any], Any]) -> NoReturn:
-            blockingCallFromThread(reactor, lambda: Deferred.fromCoroutine(main(reactor)))
-            raise SystemExit(0)
-
-        monkeypatch.setattr(reacting, "react", react)
+        """See `react_here`."""
+        react_here(monkeypatch)
         return cls(asking)
 
     async def __call__(self, *arguments: str, stdin: bytes | str | None = None) -> Said:
