@@ -8,6 +8,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 
 from oose import __version__
 from oose.attempts import LoginAttempts
+from oose.claims import Claims
 from oose.credentials import Credentials
 from oose.databases import Cluster, Databases, OneMachine
 from oose.deliver.delivery import Deliveries
@@ -194,11 +195,10 @@ class Assembly:
             keepers=self.keepers,
             registry=self.registry,
             inventory=self.databases.inventory,
-            content=self.databases.content,
+            claims=Claims(self.databases.content, self._reactor, self.settings.prism.name),
             existence=self.existence,
             clock=self._reactor,
             wanted=wanted,
-            who=self.settings.prism.name,
         )
 
     def _make_deliveries(self, room: PrismSettings | StoreSettings, stats: Stats) -> Deliveries:

@@ -6,16 +6,23 @@ from typing import Any, Protocol
 from twisted.web.iweb import IPolicyForHTTPS
 
 from oose.accounts import Accounts, ManagedAccounts
-from oose.couchdb import CouchAccounts, CouchClient, CouchDocuments, ensure_databases
+from oose.couchdb import (
+    CouchAccounts,
+    CouchClient,
+    CouchDocuments,
+    CouchInventory,
+    ensure_databases,
+)
 from oose.embedded import (
     EmbeddedAccounts,
     EmbeddedDatabase,
     EmbeddedDocuments,
+    EmbeddedInventory,
     EmbeddedPurchases,
     EmbeddedSessions,
 )
 from oose.embedded.database import FILE_NAME
-from oose.metadata.documents import Documents
+from oose.metadata.documents import Documents, Inventory
 from oose.passwords import Passwords
 from oose.pool import Pool
 from oose.purchases import Endings, OneProcess, Purchases, Sessions
@@ -31,7 +38,7 @@ class Databases(Protocol):
     """
 
     peer: Documents
-    inventory: Documents
+    inventory: Inventory
     content: Documents
     heartbeat: Documents
     accounts: Accounts
@@ -63,7 +70,7 @@ class OneMachine:
     def __init__(self, settings: Settings, writer: Pool, readers: Pool, passwords: Pool) -> None:
         self.database = EmbeddedDatabase(settings.root / FILE_NAME, writer=writer, readers=readers)
         self.peer: Documents = EmbeddedDocuments(self.database, "peer")
-        self.inventory: Documents = EmbeddedDocuments(self.database, "inventory")
+        self.inventory: Inventory = EmbeddedInventory(self.database)
         self.content: Documents = EmbeddedDocuments(self.database, "content")
         self.heartbeat: Documents = EmbeddedDocuments(self.database, "heartbeat")
         self.own_accounts: ManagedAccounts | None = EmbeddedAccounts(
@@ -105,7 +112,7 @@ class Cluster:
         self._redis = RedisConnection(reactor, redis, policy, reactor)
         self._channel = EndedChannel(self._redis, redis.prefix, reactor)
         self.peer: Documents = CouchDocuments(self._couch, "peer")
-        self.inventory: Documents = CouchDocuments(self._couch, "inventory")
+        self.inventory: Inventory = CouchInventory(self._couch)
         self.content: Documents = CouchDocuments(self._couch, "content")
         self.heartbeat: Documents = CouchDocuments(self._couch, "heartbeat")
         self.own_accounts: ManagedAccounts | None = None

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from typing import Literal
 
 from attrs import evolve, frozen
 
@@ -13,6 +12,7 @@ from oose.counting import some
 from oose.disk import Found
 from oose.errors import NotFound, Unavailable
 from oose.existence import Existence
+from oose.keepers import Status
 from oose.locks import InUse
 from oose.log import part
 from oose.media_types import media_type_of
@@ -23,7 +23,6 @@ from oose.receiving import Reception
 from oose.registry import Registry
 from oose.volume import OpenFile, Volume
 
-Status = Literal["ok", "corrupt", "missing"]
 PIECE = 16 * 1024 * 1024  # bytes that verification reads before others have their turn
 _log = part("store")
 

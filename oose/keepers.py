@@ -1,11 +1,13 @@
 """The stores that uploads go to, wherever they are."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from oose.metadata.records import InventoryRecord
 from oose.placement import Candidate
 from oose.sink import Reception
+
+Status = Literal["ok", "corrupt", "missing"]
 
 
 class Keeper(Protocol):
@@ -17,6 +19,10 @@ class Keeper(Protocol):
 
     async def holds(self, record: InventoryRecord) -> bool:
         """Whether the file that the record tells of is really there."""
+        ...
+
+    async def verify(self, content_hash: str) -> Status:
+        """Have its clone read and hashed again; a corrupt one is none any more."""
         ...
 
     async def remove(self, content_hash: str) -> None:

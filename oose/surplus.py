@@ -7,51 +7,37 @@ ranges miss fresh writes, and two may see different things.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 
+from oose.claims import Claim, Claims
 from oose.errors import OoseError
 from oose.existence import Existence
 from oose.keepers import Keeper, Keepers
 from oose.log import part
-from oose.metadata.documents import Documents, Stale
+from oose.metadata.documents import Documents
 from oose.metadata.records import InventoryRecord
 from oose.registry import Registry
 from oose.together import together
 
-CLAIM_LIFE = 30.0  # seconds after which a claim counts no more, its owner being dead
 RECENT = 600.0  # seconds since a clone was hashed, for it to count as verified now
-TRIES = 8  # at a claim that somebody else holds
-PAUSE = 0.25  # seconds between them
 _log = part("upload")
 
 Records = Sequence[InventoryRecord]
 
 
 @frozen
-class Claim:
-    """A content document that says whose turn it is; `others` is what else it says."""
-
-    rev: str
-    others: Mapping[str, Any]
-    until: float
-
-
-@frozen
 class Surplus:
-    """Removes clones over `wanted`; `who` is this process, as a claim calls it."""
+    """Removes clones over `wanted`."""
 
     keepers: Keepers
     registry: Registry
     inventory: Documents
-    content: Documents
+    claims: Claims
     existence: Existence
     clock: IReactorTime
     wanted: int
-    who: str
 
     async def trim(self, content_hash: str, known: Records) -> Records:
         """Look whether there are clones beside those `known`; those that are left in the end."""
@@ -72,46 +58,15 @@ class Surplus:
             return ()
 
     async def _trim(self, content_hash: str, seen: Mapping[str, InventoryRecord]) -> Records:
-        claim = await self._claim(content_hash)
+        claim = await self.claims.take(content_hash)
         if claim is None:
             _log.info("{hash} has clones too many, for somebody else", hash=content_hash)
             return list(seen.values())
         try:
             return await self._remove(content_hash, list(seen), claim)
         finally:
-            await self._release(content_hash, claim)
+            await self.claims.release(claim)
             self.existence.forget(content_hash)
-
-    # The claim.
-
-    async def _claim(self, content_hash: str) -> Claim | None:
-        for _ in range(TRIES):
-            until = self.clock.seconds() + CLAIM_LIFE
-            mine = {"claim": {"by": self.who, "until": int(until * 1000)}}
-            rev = await self.content.put(content_hash, mine)
-            if not isinstance(rev, Stale):
-                return Claim(rev, {}, until)
-            document = await self.content.get(content_hash)
-            if document is not None and self._is_free(document.body):
-                others = {key: each for key, each in document.body.items() if key != "claim"}
-                rev = await self.content.put(content_hash, {**others, **mine}, document.rev)
-                if not isinstance(rev, Stale):
-                    return Claim(rev, others, until)
-            await deferLater(self.clock, PAUSE)
-        return None
-
-    def _is_free(self, body: Mapping[str, Any]) -> bool:
-        claim = body.get("claim")
-        return claim is None or claim["until"] <= self.clock.seconds() * 1000
-
-    async def _release(self, content_hash: str, claim: Claim) -> None:
-        try:
-            if claim.others:
-                await self.content.put(content_hash, claim.others, claim.rev)
-            else:
-                await self.content.delete(content_hash, claim.rev)
-        except OoseError as error:
-            _log.warn("The claim on {hash} runs out by itself: {why}", hash=content_hash, why=error)
 
     # Under the claim.
 
@@ -140,7 +95,7 @@ class Surplus:
 
     def _kept(self, verified: Records, claim: Claim) -> Records | None:
         """Which to keep; None where there is none too many to begin with."""
-        wanted = claim.others.get("wanted", self.wanted)
+        wanted = self.wanted if claim.content.wanted is None else claim.content.wanted
         if len(verified) < wanted:
             return None
         return keep(verified, wanted, self._site)

@@ -3,6 +3,7 @@
 from oose.couchdb.accounts import CouchAccounts
 from oose.couchdb.client import AnswerLost, CouchClient
 from oose.couchdb.documents import CouchDocuments
+from oose.couchdb.inventory import CouchInventory
 from oose.couchdb.setup import Prepared, ensure_databases, prepare
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "CouchAccounts",
     "CouchClient",
     "CouchDocuments",
+    "CouchInventory",
     "Prepared",
     "ensure_databases",
     "prepare",

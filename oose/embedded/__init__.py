@@ -3,6 +3,7 @@
 from oose.embedded.accounts import EmbeddedAccounts
 from oose.embedded.database import EmbeddedDatabase
 from oose.embedded.documents import EmbeddedDocuments
+from oose.embedded.inventory import EmbeddedInventory
 from oose.embedded.purchases import EmbeddedPurchases
 from oose.embedded.sessions import EmbeddedSessions
 
@@ -10,6 +11,7 @@ __all__ = [
     "EmbeddedAccounts",
     "EmbeddedDatabase",
     "EmbeddedDocuments",
+    "EmbeddedInventory",
     "EmbeddedPurchases",
     "EmbeddedSessions",
 ]

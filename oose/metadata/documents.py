@@ -51,6 +51,18 @@ class Changes:
     is_whole: bool = True
 
 
+@frozen
+class Held:
+    """What a store's record says of its clone of `hash`: times in ms since 1970, size in bytes."""
+
+    hash: str
+    rev: str
+    relative_path: str
+    size: int
+    created: int
+    verified: int | None
+
+
 class Documents(Protocol):
     """One database of documents. Every method is one request; none costs a request a row."""
 
@@ -88,5 +100,19 @@ class Documents(Protocol):
         """What was written after `since`, as soon as there is any, else after `patience` seconds.
 
         Each id once. With None nothing, at once: where to begin.
+        """
+        ...
+
+
+class Inventory(Documents, Protocol):
+    """The database of clones, which also tells what one store has."""
+
+    async def held(
+        self, place: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> Sequence[Held]:
+        """The records of the store `place` whose hashes begin with `prefix`, in id order.
+
+        At most `limit`, from behind the hash `after`. What was written just now may be missing or
+        as it was before: who acts on one reads it again by `get_many`.
         """
         ...

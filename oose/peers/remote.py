@@ -1,12 +1,12 @@
 """Stores in other processes, as a prism uses them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from attrs import define, field
 
 from oose.errors import OoseError, Unavailable
-from oose.keepers import Keeper, LocalKeeper
+from oose.keepers import Keeper, LocalKeeper, Status
 from oose.metadata.records import InventoryRecord
 from oose.peers.answers import Unreachable
 from oose.peers.client import PeerClient
@@ -17,6 +17,7 @@ from oose.reachability import Refused
 from oose.registry import Peer, Registry
 from oose.sink import Reception
 
+VERIFYING = 12 * 3600.0  # seconds; as long as it answers pings, that is
 USUAL_LEAST = 1_000_000_000  # bytes; what a store keeps free unless it is told otherwise
 
 
@@ -91,14 +92,28 @@ class RemoteStore:
         there = answer.get("exists")
         return isinstance(there, dict) and there.get("exists") is True
 
+    async def verify(self, content_hash: str) -> Status:
+        """See `Keeper.verify`; it may take as long as reading the file does."""
+        answer = await self._ask("/content/verify", {"hash": content_hash}, VERIFYING)
+        status = answer.get("status")
+        if status in {"ok", "corrupt", "missing"}:
+            return cast("Status", status)
+        raise Unavailable(f"{self.place} answered something that cannot be understood")
+
     async def remove(self, content_hash: str) -> None:
         """See `Keeper.remove`."""
+        await self._ask("/content/remove", {"hash": content_hash})
+
+    async def _ask(
+        self, path: str, fields: Mapping[str, Any], patience: float | None = None
+    ) -> Mapping[str, Any]:
         try:
-            await self._peers.ask(self.url, "/content/remove", {"hash": content_hash})
+            answer = await self._peers.ask(self.url, path, fields, patience=patience)
         except OoseError as error:
             self._judge(error)
             raise
         self._judge(None)
+        return answer
 
     def close(self) -> None:
         """Close the connections that are idle."""

@@ -56,6 +56,14 @@ def lasting(value: object) -> float:
     return seconds
 
 
+def rate(value: object) -> int:
+    """So many bytes a second."""
+    found = parse_size(value)
+    if found < 1:
+        raise ValueError('a size above zero, such as "32MB"')
+    return found
+
+
 def choice(*names: str) -> Kind[str]:
     """One of `names`."""
 

@@ -108,11 +108,21 @@ class HeartbeatSettings:
 
 @frozen
 class InventorySettings:
-    """`inventory`; `verify_frequency` None means never."""
+    """`inventory`: the sweep, verification and quarantine of each disk.
 
+    A sweep looks at `files` a second and asks the database `requests` times a second at most;
+    verification reads `verify_rate` bytes a second. None means: as fast as it goes; for
+    `verify_frequency` never.
+    """
+
+    enabled: bool = True
     frequency: float = 6 * 3600.0
     driver: str = "auto"
-    verify_frequency: float | None = None
+    files: int | None = 20_000
+    requests: int | None = 20
+    verify_frequency: float | None = 180 * 86400.0
+    verify_rate: int | None = 32_000_000
+    quarantine_life: float = 30 * 86400.0
 
 
 @frozen
@@ -125,11 +135,25 @@ class PurchaseSettings:
 
 @frozen
 class CloneSettings:
-    """`clones`; `accept_fewer` answers an upload that found fewer stores, and notes it."""
+    """`clones`; `accept_fewer` answers an upload that found fewer stores, and notes it.
+
+    Repair: every `repair_frequency` seconds all content is looked at; a store that is away is
+    waited for `repair_after` seconds. `repair_concurrency` clones are made at once by each prism,
+    of `repair_rate` bytes a second in all (None: as fast as it goes).
+    Demand: a clone should bear `bear` viewers a minute (0: never more clones); what has cooled down
+    keeps its clones for `cool_after` seconds.
+    """
 
     minimum: int = 2
     maximum: int = 8
     accept_fewer: bool = True
+    repair: bool = True
+    repair_after: float = 3600.0
+    repair_frequency: float = 900.0
+    repair_concurrency: int = 4
+    repair_rate: int | None = 100_000_000
+    bear: int = 600
+    cool_after: float = 3600.0
 
 
 @frozen

@@ -40,11 +40,16 @@ def take_inventory(section: Section) -> InventorySettings:
     default = InventorySettings()
     take = section.take
     settings = InventorySettings(
+        enabled=take("enabled", kinds.flag, default.enabled),
         frequency=take("frequency", kinds.lasting, default.frequency),
         driver=take("driver", kinds.choice("auto", "unix", "native"), default.driver),
+        files=take("files", kinds.optional(kinds.whole(1, 10**9)), default.files),
+        requests=take("requests", kinds.optional(kinds.whole(1, 10**6)), default.requests),
         verify_frequency=take(
             "verify_frequency", kinds.optional(kinds.lasting), default.verify_frequency
         ),
+        verify_rate=take("verify_rate", kinds.optional(kinds.rate), default.verify_rate),
+        quarantine_life=take("quarantine_life", kinds.duration, default.quarantine_life),
     )
     section.close()
     return settings
@@ -64,10 +69,20 @@ def take_purchase(section: Section) -> PurchaseSettings:
 def take_clones(section: Section) -> CloneSettings:
     """`clones`."""
     default = CloneSettings()
+    take = section.take
     settings = CloneSettings(
-        minimum=section.take("minimum", kinds.whole(1, 64), default.minimum),
-        maximum=section.take("maximum", kinds.whole(1, 64), default.maximum),
-        accept_fewer=section.take("accept_fewer", kinds.flag, default.accept_fewer),
+        minimum=take("minimum", kinds.whole(1, 64), default.minimum),
+        maximum=take("maximum", kinds.whole(1, 64), default.maximum),
+        accept_fewer=take("accept_fewer", kinds.flag, default.accept_fewer),
+        repair=take("repair", kinds.flag, default.repair),
+        repair_after=take("repair_after", kinds.duration, default.repair_after),
+        repair_frequency=take("repair_frequency", kinds.lasting, default.repair_frequency),
+        repair_concurrency=take(
+            "repair_concurrency", kinds.whole(1, 1000), default.repair_concurrency
+        ),
+        repair_rate=take("repair_rate", kinds.optional(kinds.rate), default.repair_rate),
+        bear=take("bear", kinds.whole(0, 10**9), default.bear),
+        cool_after=take("cool_after", kinds.duration, default.cool_after),
     )
     if settings.maximum < settings.minimum:
         section.wrong("maximum", f"expected at least the minimum, {settings.minimum}")

@@ -7,9 +7,7 @@ from attrs import AttrsInstance, asdict
 
 from oose.counting import some
 from oose.settings.model import (
-    CloneSettings,
     HeartbeatSettings,
-    InventorySettings,
     PrismSettings,
     Settings,
     StoreSettings,
@@ -72,15 +70,11 @@ def too_few_stores(settings: Settings) -> Iterator[str]:
 
 
 def without_effect(settings: Settings) -> Iterator[str]:
-    """What is set and changes nothing, here or so far."""
+    """What is set and changes nothing, here."""
     if not settings.is_cluster:
         for name in changed(settings.heartbeat, HeartbeatSettings()):
             if name != "frequency":
                 yield f"heartbeat.{name}: has no effect without a cluster"
-    for name in changed(settings.inventory, InventorySettings()):
-        yield f"inventory.{name}: has no effect yet"
-    if "maximum" in changed(settings.clones, CloneSettings()):
-        yield "clones.maximum: has no effect yet"
 
 
 def changed(values: AttrsInstance, defaults: AttrsInstance) -> Sequence[str]:

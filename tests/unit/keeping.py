@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from oose.address import relative_path
 from oose.disk import Disk
-from oose.embedded import EmbeddedDatabase, EmbeddedDocuments
+from oose.embedded import EmbeddedDatabase, EmbeddedDocuments, EmbeddedInventory
 from oose.existence import Existence
 from oose.holdings import Holdings
 from oose.metadata.records import InventoryRecord
@@ -26,7 +26,7 @@ class Keeping:
     folder: Path
     clock: Clock
     database: EmbeddedDatabase
-    inventory: EmbeddedDocuments
+    inventory: EmbeddedInventory
     registry: Registry
     existence: Existence
 
@@ -35,7 +35,7 @@ class Keeping:
         clock = Clock()
         database = EmbeddedDatabase(folder / "x.sqlite", writer=Inline(), readers=Inline())
         await database.open()
-        inventory = EmbeddedDocuments(database, "inventory")
+        inventory = EmbeddedInventory(database)
         registry = Registry(EmbeddedDocuments(database, "peer"))
         existence = Existence(inventory, registry, clock, 30.0)
         return cls(folder, clock, database, inventory, registry, existence)

@@ -92,8 +92,6 @@ def test_what_has_no_effect_is_said() -> None:
     assert found_in(**ineffective) == [
         "heartbeat.enabled: has no effect without a cluster",
         "heartbeat.retries: has no effect without a cluster",
-        "inventory.driver: has no effect yet",
-        "clones.maximum: has no effect yet",
     ]
 
 

@@ -1,0 +1,107 @@
+"""What is noted of content itself: a content document, only where there is something to note.
+
+Several write to one: who removes, who protects, who wishes, who counts demand. Each changes its
+own word and leaves the others'.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from oose.metadata.documents import END, Document, Documents, Stale
+
+OURS = ("removedAt", "protected", "wanted", "demand")
+
+
+@frozen
+class Content:
+    """Notes on the content `hash`.
+
+    `removed` (ms since 1970) is its tombstone: copies from before are none. No tool removes a clone
+    of what is `protected`. `wanted` is how many clones an administrator wishes, None for as many as
+    usual. `demand` is how often viewers ask for it, as each prism (by name) counts: see
+    `oose.demand`. `others` is what else the document holds, such as a claim (`oose.claims`).
+    """
+
+    hash: str
+    removed: int | None = None
+    protected: bool = False
+    wanted: int | None = None
+    demand: Mapping[str, Any] = field(factory=dict)
+    others: Mapping[str, Any] = field(factory=dict)
+
+    def to_body(self) -> Mapping[str, Any]:
+        """The document, without `_id` and `_rev`; empty where there is nothing to note."""
+        words = {
+            "removedAt": self.removed,
+            "protected": self.protected or None,
+            "wanted": self.wanted,
+            "demand": dict(self.demand) or None,
+        }
+        return {**self.others, **{key: each for key, each in words.items() if each is not None}}
+
+    @classmethod
+    def from_document(cls, document: Document) -> "Content":
+        """Read a document back."""
+        body = document.body
+        return cls(
+            hash=document.id,
+            removed=body.get("removedAt"),
+            protected=bool(body.get("protected")),
+            wanted=body.get("wanted"),
+            demand=body.get("demand") or {},
+            others={key: each for key, each in body.items() if key not in OURS},
+        )
+
+
+class Contents:
+    """The database of content documents."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def get(self, content_hash: str) -> Content:
+        """What is noted; of most content nothing is."""
+        return (await self.get_many([content_hash]))[content_hash]
+
+    async def get_many(self, hashes: Sequence[str]) -> Mapping[str, Content]:
+        """The same of several, in one request; each has an answer."""
+        found = await self._documents.get_many(hashes) if hashes else {}
+        return {
+            each: Content.from_document(found[each]) if each in found else Content(each)
+            for each in hashes
+        }
+
+    async def page(
+        self, prefix: str = "", *, after: str = "", limit: int = 1000
+    ) -> Sequence[Content]:
+        """Notes on content whose hash begins with `prefix`, from behind the hash `after`."""
+        start = after + "\0" if after else prefix
+        found = await self._documents.range(start, prefix + END, limit=limit)
+        return [Content.from_document(each) for each in found]
+
+    async def change(self, content_hash: str, edit: Callable[[Content], Content]) -> Content:
+        """Make a change, again where somebody else was faster; what is noted then."""
+        while True:
+            document = await self._documents.get(content_hash)
+            known = Content(content_hash)
+            if document is not None:
+                known = Content.from_document(document)
+            wanted = edit(known)
+            if wanted == known:
+                return known
+            body, rev = wanted.to_body(), document.rev if document is not None else None
+            if body:
+                answer = await self._documents.put(content_hash, body, rev)
+            elif rev is not None:
+                answer = await self._documents.delete(content_hash, rev)
+            else:
+                return known
+            if not isinstance(answer, Stale):
+                return wanted
+
+
+def unburied(content: Content) -> Content:
+    """The same without a tombstone."""
+    return evolve(content, removed=None)
