@@ -1,0 +1,1 @@
+"""Bringing metadata and disks in and out: from version 2.x, and as JSON lines."""
