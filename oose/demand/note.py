@@ -1,0 +1,118 @@
+"""The word on demand in a content document, and how many clones it calls for.
+
+It holds what each prism counts, and the number of clones that was called for (`level`), with when
+it was last (`since`). More are called for at once; fewer only after `cool_after` seconds without a
+moment at which one clone less would have been busy. Whoever reads the same document at the same
+time takes the same from it: nobody has to decide for the others.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from oose.settings.model import CloneSettings
+
+WORD_LIFE = 150_000  # ms for which a prism's word counts: it may have died since
+CALM = 70  # % of what they bear, from which on clones are busy
+
+
+@frozen
+class Word:
+    """That a prism sent so many viewers a minute, as of `at` (ms since 1970)."""
+
+    per_minute: int
+    at: int
+
+    def counts(self, now: int) -> bool:
+        """Whether it is from now, more or less: neither old nor of a clock that goes wrong."""
+        return abs(now - self.at) <= WORD_LIFE
+
+
+@frozen
+class Note:
+    """What prisms say, by name; `level` is 0 where no more clones were called for than usual."""
+
+    words: Mapping[str, Word] = field(factory=dict)
+    level: int = 0
+    since: int = 0
+
+    @classmethod
+    def parse(cls, demand: Mapping[str, Any]) -> "Note":
+        """From a document; what makes no sense there is left out."""
+        prisms = demand.get("prisms")
+        words = {}
+        for name, said in prisms.items() if isinstance(prisms, Mapping) else ():
+            if isinstance(said, Mapping):
+                words[name] = Word(_number(said.get("perMinute")), _number(said.get("at")))
+        return cls(words, _number(demand.get("level")), _number(demand.get("since")))
+
+    def to_value(self) -> Mapping[str, Any]:
+        """As the document has it; empty where there is nothing to say."""
+        value: dict[str, Any] = {}
+        if self.words:
+            value["prisms"] = {
+                name: {"perMinute": word.per_minute, "at": word.at}
+                for name, word in sorted(self.words.items())
+            }
+        if self.level:
+            value |= {"level": self.level, "since": self.since}
+        return value
+
+    def asked(self, now: int) -> int:
+        """Viewers a minute, of all prisms."""
+        return sum(word.per_minute for word in self.words.values() if word.counts(now))
+
+    def clones(self, settings: CloneSettings, now: int) -> int:
+        """How many clones demand calls for; at most `settings.maximum`, 0 where it is off."""
+        bear = settings.bear
+        if not bear:
+            return 0
+        asked = self.asked(now)
+        needed = min(_up(asked, bear), settings.maximum)
+        level = min(self.level, settings.maximum)
+        if needed >= level:
+            return needed
+        if now < self._busy_until(level, bear, now) + settings.cool_after * 1000:
+            return level
+        return min(level, _up(asked * 100, bear * CALM))
+
+    def said(
+        self, name: str, per_minute: int | None, settings: CloneSettings, floor: int, now: int
+    ) -> "Note":
+        """With the word of the prism `name` (None: it has none any more).
+
+        A level of `floor` clones or fewer, which there are anyway, is not noted.
+        """
+        words = {each: word for each, word in self.words.items() if word.counts(now)}
+        words.pop(name, None)
+        if per_minute is not None:
+            words[name] = Word(per_minute, now)
+        level = self.clones(settings, now)
+        since = now
+        if level == self.level:
+            since = min(now, self._busy_until(level, settings.bear, now))
+        note = Note(words, level, since)
+        called = note.clones(settings, now)
+        if called > level:
+            note = evolve(note, level=called, since=now)
+        return note if note.level > floor else Note(words)
+
+    def _busy_until(self, level: int, bear: int, now: int) -> int:
+        """Until when one clone less than `level` is busy, if nobody says anything any more."""
+        asked = 0
+        told = [word for word in self.words.values() if word.at <= now + WORD_LIFE]
+        for word in sorted(told, key=lambda word: word.at, reverse=True):
+            asked += word.per_minute
+            if asked * 100 > bear * CALM * (level - 1):
+                return max(self.since, word.at + WORD_LIFE)
+        return self.since
+
+
+def _up(count: int, each: int) -> int:
+    """A division, rounded up."""
+    return -(-count // each)
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
