@@ -100,13 +100,9 @@ class Cloning:
         return job.clones
 
     def _note(self, clones: Sequence[InventoryRecord]) -> str | None:
-        note = None
-        if len(clones) < self.wanted:
-            note = f"{len(clones)} of {self.wanted} clones: no other store could take one"
-        elif len(clones) > 1 and share_a_machine(
-            self.candidates(), {record.place for record in clones}
-        ):
-            note = "Clones share a machine: there is no other"
+        places = {record.place for record in clones}
+        is_shared = share_a_machine(self.candidates(), places)
+        note = shortage(len(clones), self.wanted, shares_a_machine=is_shared)
         if note is not None and note != self._told:
             _log.warn(
                 "{hash}: {note}. Others like it are not told of", hash=clones[0].hash, note=note
@@ -250,6 +246,13 @@ class _Job:
             else:
                 return True
         return False
+
+
+def shortage(count: int, wanted: int, *, shares_a_machine: bool) -> str | None:
+    """What an operator should know of `count` clones; None where all is as it should be."""
+    if count < wanted:
+        return f"{count} of {wanted} clones: no other store could take one"
+    return "Clones share a machine: there is no other" if shares_a_machine else None
 
 
 def no_store() -> Unavailable:
