@@ -53,7 +53,10 @@ class Changes:
 
 @frozen
 class Held:
-    """What a store's record says of its clone of `hash`: times in ms since 1970, size in bytes."""
+    """What a store's record says of its clone of `hash`: times in ms since 1970, size in bytes.
+
+    What a damaged record does not say is empty or 0.
+    """
 
     hash: str
     rev: str
