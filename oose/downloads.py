@@ -1,6 +1,6 @@
 """Content that a prism sends itself, to a user with a session."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from oose.continued import Continued
@@ -8,6 +8,7 @@ from oose.deliver.content import Clone
 from oose.deliver.delivery import PURCHASED, Deliveries, Outgoing
 from oose.deliver.flow import Flow
 from oose.deliver.sending import LocalFile
+from oose.demand.counter import uncounted
 from oose.errors import NotFound, Unavailable
 from oose.existence import Existence
 from oose.metadata.records import InventoryRecord
@@ -28,7 +29,10 @@ class Source(Protocol):
 
 
 class Downloads:
-    """Sends content from `sources`, by `<prism>:<store>`, and through `relay` from elsewhere."""
+    """Sends content from `sources`, by `<prism>:<store>`, and through `relay` from elsewhere.
+
+    `count` is told the hash of what each of them sends.
+    """
 
     def __init__(
         self,
@@ -37,12 +41,14 @@ class Downloads:
         readers: Readers,
         deliveries: Deliveries,
         relay: Relay | None = None,
+        count: Callable[[str], None] = uncounted,
     ) -> None:
         self._sources = sources
         self._existence = existence
         self._readers = readers
         self._deliveries = deliveries
         self._relay = relay
+        self._count = count
 
     async def send(self, request: IntakeRequest, content_hash: str) -> Answer | None:
         """Answer with the bytes, from another clone where one cannot be read or no longer."""
@@ -50,6 +56,7 @@ class Downloads:
         records = existence.candidates(await existence.last_known(content_hash))
         if not records:
             raise NotFound(f"{content_hash} was not found")
+        self._count(content_hash)
 
         async def look() -> Sequence[InventoryRecord]:
             return existence.candidates(await existence.records(content_hash, fresh=True))

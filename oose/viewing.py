@@ -1,10 +1,12 @@
 """Where a viewer is sent: a store that has the content, with what was asked for in the URL."""
 
+from collections.abc import Callable
 from urllib.parse import parse_qs, quote
 
 from twisted.internet.interfaces import IReactorTime
 
 from oose.address import extension_of, parse_hash, parse_token
+from oose.demand.counter import uncounted
 from oose.errors import BadInput, NotAllowed, NotFound, Unavailable
 from oose.existence import Existence
 from oose.log import part
@@ -28,7 +30,8 @@ _log = part("viewing")
 class Viewing:
     """Redirects viewers. `domain` is the cluster's, where it has one.
 
-    With `vouchers` a store need not look up itself what is only remembered here.
+    With `vouchers` a store need not look up itself what is only remembered here. `count` is told
+    the hash of what each viewer is sent to.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Viewing:
         domain: str | None,
         deny_static: frozenset[str],
         vouchers: Vouchers | None = None,
+        count: Callable[[str], None] = uncounted,
     ) -> None:
         self.content_hits = Hits()
         self.store_hits = Hits()
@@ -55,6 +59,7 @@ class Viewing:
         self._domain = domain
         self._deny_static = deny_static
         self._vouchers = vouchers
+        self._count = count
 
     async def purchased(self, request: IntakeRequest, token: str, filename: str) -> Answer:
         """To purchased content; `NotFound` or, for a page that may not show it, `NotAllowed`."""
@@ -118,6 +123,7 @@ class Viewing:
         assert store is not None
         self.store_hits.count(record.place)
         self._readers.sent_to(record.place)
+        self._count(record.hash)
         _log.debug("{hash} from {place}", hash=record.hash, place=record.place)
         target = self._base(request, store) + path
         location = target.encode("ascii") + (b"?" + query if query else b"")

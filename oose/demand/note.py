@@ -77,6 +77,11 @@ class Note:
             return level
         return min(level, _up(asked * 100, bear * CALM))
 
+    def is_over(self, settings: CloneSettings, floor: int, now: int) -> bool:
+        """Whether nobody says anything, and no more clones are called for than `floor`."""
+        is_silent = not any(word.counts(now) for word in self.words.values())
+        return is_silent and self.clones(settings, now) <= floor
+
     def said(
         self, name: str, per_minute: int | None, settings: CloneSettings, floor: int, now: int
     ) -> "Note":
