@@ -11,7 +11,9 @@ from twisted.internet.task import Clock
 
 from oose import tls
 from oose.claims import Claims
+from oose.clones import Clones
 from oose.cloning import Sender
+from oose.contents import Contents
 from oose.credentials import Credentials
 from oose.deliver.delivery import Deliveries
 from oose.embedded import EmbeddedDocuments
@@ -175,6 +177,22 @@ class Cluster:
             keeping.existence,
             self.claiming,
             wanted,
+        )
+
+    def clones(self, who: str = "prism1", **more: Any) -> Clones:
+        """Those of a prism."""
+        keeping = self.keeping
+        content = EmbeddedDocuments(keeping.database, "content")
+        return Clones(
+            keepers=more.pop("keepers", self.keepers),
+            sender=more.pop("sender", ClusterSender(keeping.registry, self.peers, self.told)),
+            registry=keeping.registry,
+            inventory=keeping.inventory,
+            contents=Contents(content),
+            claims=Claims(content, self.claiming, who),
+            existence=keeping.existence,
+            clock=self.claiming,
+            chance=more.pop("chance", lambda: 0.0),
         )
 
     def uploads(self, wanted: int = 2, who: str | None = None, **more: Any) -> Uploads:
