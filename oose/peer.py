@@ -19,6 +19,7 @@ class Peer:
     `voted` says that it was voted down, not stopped or without its disk: those who watch it may
     bring it back. `renewed` (ms) changes while it lives and reaches the database.
     `identity` is what a store's disk carries, so that another disk is not taken for it.
+    `machine` is empty where nobody knows yet: of a peer that was imported and has not started.
     """
 
     kind: Kind

@@ -227,7 +227,7 @@ class Registry:
         for kept in self._kept.values():
             other = kept.peer
             same_name = other.kind == peer.kind == "store" and other.name == peer.name
-            if same_name and (other.id != peer.id or other.machine != peer.machine):
+            if same_name and (other.id != peer.id or other.machine not in {peer.machine, ""}):
                 raise Conflict(
                     f"The store name {peer.name!r} is held by {other.place} on {other.machine};"
                     " give this store another name, or remove that one"

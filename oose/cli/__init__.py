@@ -12,6 +12,7 @@ from oose.cli.couchdb import couchdb_group
 from oose.cli.desk import Desk, tell
 from oose.cli.exits import FAILED, INTERRUPTED, MEANINGS, CommandFailed
 from oose.cli.local import hash_command, path_command
+from oose.cli.migrating import migrate_command
 from oose.cli.operating import cache_group, status_command
 from oose.cli.peers import peer_group
 from oose.cli.uploading import upload_command
@@ -117,6 +118,7 @@ for _each in (
     peer_group,
     couchdb_group,
     config_group,
+    migrate_command,
     hash_command,
     path_command,
 ):

@@ -21,6 +21,9 @@ WITHOUT_TWISTED = {
     "incoming",
     "locks",
     "media_types",
+    "moving.old_documents",
+    "moving.old_file",
+    "moving.old_values",
     "placement",
     "ranges",
     "referrers",
@@ -61,7 +64,7 @@ CORE = WITHOUT_TWISTED | {
     "usernames",
     "volume",
 }
-CORE_PACKAGES = ("couchdb", "embedded", "metadata", "redis", "retrieve", "settings")
+CORE_PACKAGES = ("couchdb", "embedded", "metadata", "moving", "redis", "retrieve", "settings")
 AT_THE_DOOR = {  # what speaks HTTP, or puts together what does
     "assembly",
     "deliver.delivery",
