@@ -9,6 +9,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 from oose import __version__
 from oose.attempts import LoginAttempts
 from oose.claims import Claims
+from oose.contents import Contents
 from oose.credentials import Credentials
 from oose.databases import Cluster, Databases, OneMachine
 from oose.deliver.delivery import Deliveries
@@ -37,6 +38,7 @@ from oose.settings import PrismSettings, Settings, StoreSettings
 from oose.stats import Stats
 from oose.store import Store, StoreParts
 from oose.surplus import Surplus
+from oose.tombstones import Tombstones
 from oose.uploads import Uploads
 from oose.viewing import Viewing
 from oose.volume import Volume
@@ -112,6 +114,7 @@ class Assembly:
             clock=reactor,
             now=self.now,
             chance=chance,
+            tombstones=[self._make_tombstones(each) for each in self.holdings],
         )
 
     @property
@@ -218,6 +221,10 @@ class Assembly:
             self.registry,
             self.now,
         )
+
+    def _make_tombstones(self, holdings: Holdings) -> Tombstones:
+        contents = Contents(self.databases.content)
+        return Tombstones(holdings, contents, self.databases.inventory, self.now)
 
     def _make_store(self, settings: StoreSettings, holdings: Holdings) -> Store:
         lobby = self._make_lobby("store", settings)

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from oose.metadata.documents import END, Document, Documents, Stale
+from oose.metadata.documents import END, Document, Documents, Stale, Write
 
 OURS = ("removedAt", "protected", "wanted", "demand")
 
@@ -100,6 +100,26 @@ class Contents:
                 return known
             if not isinstance(answer, Stale):
                 return wanted
+
+    async def change_many(
+        self, hashes: Sequence[str], edit: Callable[[Content], Content]
+    ) -> Mapping[str, Content]:
+        """The same of several, in one request where nobody else writes; what is noted then."""
+        changed: dict[str, Content] = {}
+        left = list(hashes)
+        while left:
+            documents = await self._documents.get_many(left)
+            writes = []
+            for each in left:
+                document = documents.get(each)
+                known = Content(each) if document is None else Content.from_document(document)
+                changed[each] = wanted = edit(known)
+                body, rev = wanted.to_body() or None, document.rev if document else None
+                if wanted != known and (body or rev):
+                    writes.append(Write(each, body, rev))
+            answers = await self._documents.put_many(writes) if writes else ()
+            left = [answer.id for answer in answers if isinstance(answer, Stale)]
+        return changed
 
 
 def unburied(content: Content) -> Content:

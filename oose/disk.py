@@ -12,16 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from oose.address import old_relative_path, parse_content_name, parse_relative_path, relative_path
 from oose.durable import FOLDER_MODE, draft_prefix, sync_folder, unpublish, write_whole
 from oose.errors import BadInput, NotFound, Unavailable
-from oose.incoming import Incoming, explained
+from oose.incoming import FULL, Incoming, explained
 from oose.locks import Lock, lock
 
 IDENTITY = "oose-store.json"
 LOCK = "oose-store.lock"
+WHY = ".why.json"  # what follows the name of a file in quarantine, for the note beside it
 READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hold it up
 
 
@@ -39,11 +40,15 @@ class Space:
 
 @frozen
 class Found:
-    """A content file on the disk: its path below the root, its extension and size in bytes."""
+    """A content file on the disk: its path below `content`, its extension and size in bytes.
+
+    `modified` is when it was last written, in ms since 1970.
+    """
 
     relative_path: str
     ext: str
     size: int
+    modified: int = field(default=0, eq=False)
 
 
 @frozen
@@ -228,7 +233,7 @@ class Disk:
             _, ext = parse_relative_path(path)
             status = (self.content / path).lstat()
             if stat.S_ISREG(status.st_mode):
-                return Found(path, ext, status.st_size)
+                return Found(path, ext, status.st_size, status.st_mtime_ns // 1_000_000)
         return None
 
     def open(self, path: str) -> tuple[int, int]:
@@ -256,14 +261,27 @@ class Disk:
             sync_folder((self.content / path).parent)
             return True
 
-    def set_aside(self, path: str, content_hash: str, why: str) -> None:
-        """Move a file to quarantine, with `why` beside it."""
+    def set_aside(self, path: str, content_hash: str, why: str) -> bool:
+        """Move a file to quarantine, with `why` beside it; whether it was there.
+
+        On a full disk without: a file that must not be served is more than a note on it.
+        """
         ext = path.rpartition(".")[2]
         target = self.quarantine / f"{content_hash}.{ext}"
         if target.exists():  # an earlier one stays too
             target = self.quarantine / f"{content_hash}.{secrets.token_hex(4)}.{ext}"
+        note = target.with_name(target.name + WHY)
         with explained(self.name):
-            write_whole(target.with_name(target.name + ".why.json"), why)
-            (self.content / path).rename(target)
+            try:
+                write_whole(note, why)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+            try:
+                (self.content / path).rename(target)
+            except FileNotFoundError:
+                note.unlink(missing_ok=True)
+                return False
             sync_folder(self.quarantine)
             sync_folder((self.content / path).parent)
+            return True

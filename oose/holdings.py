@@ -8,6 +8,7 @@ from collections.abc import Callable
 from attrs import evolve, frozen
 
 from oose.address import hash_type_of
+from oose.burial import Burial, not_here
 from oose.counting import some
 from oose.disk import Found
 from oose.errors import NotFound, Unavailable
@@ -54,6 +55,7 @@ class Holdings:
         self._existence = existence
         self._registry = registry
         self._now = now
+        self.burial = Burial(place, volume, self.record, self._forget, now)
 
     # Start.
 
@@ -147,8 +149,12 @@ class Holdings:
     async def own_record(self, content_hash: str) -> InventoryRecord | None:
         """The same from the cache of all clones, for deliveries.
 
-        While the inventory does not answer the disk's word is enough.
+        While the inventory does not answer the disk's word is enough, if all is off the disk that
+        was removed.
         """
+        if not self.burial.clearance.is_given:
+            records = await self._existence.records(content_hash)
+            return next((record for record in records if record.place == self.place), None)
         try:
             records = await self._existence.last_known(content_hash)
         except Unavailable:
@@ -197,13 +203,20 @@ class Holdings:
         )
         return "corrupt"
 
-    async def remove(self, content_hash: str) -> None:
-        """Delete the clone: record first, so that nothing is listed that is gone; `NotFound`."""
-        found = await self.volume.find(content_hash)
-        await self._forget(content_hash)  # also where only a record was left
-        if found is None:
-            raise not_here(content_hash)
-        await self.volume.remove(found.relative_path)
+    async def remove(self, content_hash: str, *, before: int | None = None) -> None:
+        """Delete the clone: record first, so that nothing is listed that is gone; `NotFound`.
+
+        With `before` (ms) only one that is older, as the content was removed then: see `Burial`.
+        """
+        if before is not None:
+            await self.burial.delete(content_hash, before)
+        else:
+            async with self.volume.passage.going(content_hash):
+                found = await self.volume.find(content_hash)
+                await self._forget(content_hash)  # also where only a record was left
+                if found is None:
+                    raise not_here(content_hash)
+                await self.volume.remove(found.relative_path)
         _log.debug("{hash} is removed from {place}", hash=content_hash, place=self.place)
 
     async def _digest(self, found: Found, hash_type: str) -> Digest:
@@ -238,11 +251,6 @@ class Holdings:
             if not isinstance(await self._inventory.delete(document.id, document.rev), Stale):
                 break
         self._existence.forget(content_hash)
-
-
-def not_here(content_hash: str) -> NotFound:
-    """What asks for a clone that is not on this store's disk is told."""
-    return NotFound(f"{content_hash} was not found on this store")
 
 
 def _hash_piece(digest: "hashlib._Hash", descriptor: int, offset: int) -> None:

@@ -25,8 +25,11 @@ class Keeper(Protocol):
         """Have its clone read and hashed again; a corrupt one is none any more."""
         ...
 
-    async def remove(self, content_hash: str) -> None:
-        """Delete its clone: the record, then the file; `NotFound`."""
+    async def remove(self, content_hash: str, *, before: int | None = None) -> None:
+        """Delete its clone: the record, then the file; `NotFound`.
+
+        With `before` (ms) only one that is older: `Conflict` where it has come since.
+        """
         ...
 
 

@@ -17,12 +17,14 @@ from oose.reachability import Reachability
 from oose.registry import Registry
 from oose.settings import Settings
 from oose.together import together
+from oose.tombstones import Tombstones
 from oose.upkeep import Upkeep
 from oose.votes import Votes
 
 LOOK = 1.0  # seconds between two looks at the peers that viewers are sent to
 BUNDLE = 0.1  # seconds in which what is written to the inventory is gathered
 GATHER = 0.5  # the same for the peers, who renew themselves all the time
+REST = 2.0  # the same for notes on content: a store that was away has time
 ALONE = 60.0  # seconds between two renewals on one machine, where nobody waits for them
 
 
@@ -42,14 +44,17 @@ class Membership:
         clock: Any,
         now: Callable[[], int],
         chance: Callable[[], float],
+        tombstones: Sequence[Tombstones] = (),
     ) -> None:
         self._own = own
+        self._tombstones = tombstones
         self._existence = existence
         heartbeat, is_cluster = settings.heartbeat, settings.is_cluster
         self._votes = Votes(databases.heartbeat)
         upkeep = Upkeep(own, holdings, registry, now)
         renewal = heartbeat.vote_life / 3 if is_cluster else ALONE
         self._loops = list(upkeep.loops(clock, heartbeat.frequency, renewal))
+        self._loops += [each.loop(clock, heartbeat.frequency) for each in tombstones]
         self._followings: list[Following] = []
         self._heartbeat: Heartbeat | None = None
         if not is_cluster:
@@ -73,7 +78,15 @@ class Membership:
             on_everything=self._all_may_have_changed,
             rest=BUNDLE,
         )
-        self._followings = [peers, clones]
+        removals = Following(
+            "Following what is removed",
+            databases.content,
+            clock,
+            on_changes=self._content_changed,
+            on_everything=self._content_may_have_changed,
+            rest=REST,
+        )
+        self._followings = [peers, clones, removals]
         if heartbeat.enabled is not False:
             self._heartbeat = Heartbeat(
                 own,
@@ -112,3 +125,10 @@ class Membership:
 
     async def _all_may_have_changed(self) -> None:
         self._existence.doubt_all()
+
+    async def _content_changed(self, hashes: Sequence[str]) -> None:
+        await together(each.changed(hashes) for each in self._tombstones)
+
+    async def _content_may_have_changed(self) -> None:
+        for each in self._tombstones:
+            each.missed()

@@ -14,6 +14,7 @@ from oose.errors import OoseError, Unavailable
 from oose.folders import Folders
 from oose.incoming import Incoming, unavailable
 from oose.log import part
+from oose.passage import Passage
 from oose.pool import Pool
 from oose.shield import shield
 from oose.whole_files import WholeFile, keep_together
@@ -32,6 +33,7 @@ class Receiving:
         self.disk = disk
         self.pool = pool
         self.count = 0
+        self.passage = Passage()
         self.unsynced = 0  # those that have written bytes which are not durable yet
         self.folders = Folders(disk.content, pool, self._explained)
         self.wholes: Batches[WholeFile, Incoming] = Batches(pool, self._keep_together, lanes=LANES)
@@ -62,6 +64,7 @@ class Reception:
     def __init__(self, shared: Receiving) -> None:
         self._shared = shared
         self._incoming: Incoming | None = None
+        self._coming: str | None = None  # the hash, once it may become visible
         self._turn = DeferredLock()
         self._is_whole = True  # nothing was written before the commit
         self._over = False
@@ -86,6 +89,7 @@ class Reception:
         """The record is written: what is left in `incoming` goes, with nobody waiting for it."""
         assert self._incoming is not None
         self._end()
+        self._came()
         in_background(self._clear(self._incoming))
 
     async def withdraw(self) -> None:
@@ -97,6 +101,8 @@ class Reception:
     async def _commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
         async with self._turn:
             self._check_not_over()
+            await self._shared.passage.come(content_hash)
+            self._coming = content_hash
             if self._is_whole and self._shared.may_sync_all():
                 whole = WholeFile(chunks, content_hash, ext)
                 self._incoming = await self._shared.wholes.run(whole)
@@ -114,10 +120,18 @@ class Reception:
             if self._over:  # somebody else was faster
                 return
             self._end()
-            if self._incoming is not None:
-                await self._shared.pool.run(self._incoming.withdraw)
-                path, store = self._incoming.path.name, self._shared.disk.name
-                _log.debug("{path} is withdrawn from {store}", path=path, store=store)
+            try:
+                if self._incoming is not None:
+                    await self._shared.pool.run(self._incoming.withdraw)
+                    path, store = self._incoming.path.name, self._shared.disk.name
+                    _log.debug("{path} is withdrawn from {store}", path=path, store=store)
+            finally:
+                self._came()
+
+    def _came(self) -> None:
+        if self._coming is not None:
+            self._shared.passage.came(self._coming)
+            self._coming = None
 
     async def _clear(self, incoming: Incoming) -> None:
         try:

@@ -30,6 +30,7 @@ from oose.web.room import Lobby
 from oose.web.routing import Access, Routes
 
 routes = Routes()
+MOST_TIME = 2**53  # ms since 1970
 
 
 @frozen
@@ -151,8 +152,9 @@ class Store:
 
     @routes.at("/content/remove", "POST", access=Access.PEER, body=json_body)
     async def remove(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
-        """Delete a file of this store."""
-        await self._holdings.remove(fields.hash())
+        """Delete a file of this store, or only if it is older than `before`."""
+        before = fields.number("before", least=0, most=MOST_TIME)
+        await self._holdings.remove(fields.hash(), before=before)
         return {"success": "File removed"}
 
     @routes.at("/content/send", "POST", access=Access.PEER, body=json_body)
@@ -197,6 +199,8 @@ class Store:
         content_hash, ext = parse_relative_path(path)
         if ext in self._parts.deny_static:
             raise NotAllowed(f"Content of the type {ext!r} must be purchased")
+        if not self._holdings.burial.clearance.is_given:
+            await self._record(content_hash)
         name = f"{content_hash}.{ext}"
         outgoing = Outgoing(content_hash, media_type_of(ext), disposition(request, name), STATIC)
         volume = self._holdings.volume

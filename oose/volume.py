@@ -9,9 +9,11 @@ from oose.disk import Disk, Found, Intent, NotOurs, Space
 from oose.errors import NotFound, Unavailable
 from oose.incoming import unavailable
 from oose.log import part
+from oose.passage import Passage
 from oose.pool import Pool
 from oose.receiving import Receiving, Reception
 
+AT_ONCE = 100  # files that are looked for before others have their turn
 SMALL = 64 * 1024  # bytes that are read where the file is opened, for one hop to a thread
 
 _log = part("store")
@@ -43,12 +45,18 @@ class Volume:
         self.usable = False
         self.space = Space(0, 0)
         self.identity: str | None = None
+        self.visits = 0  # how often the disk has come
         self._receiving = Receiving(disk, pool)
 
     @property
     def writing(self) -> int:
         """How many files are being received."""
         return self._receiving.count
+
+    @property
+    def passage(self) -> Passage:
+        """Which content is coming, and which is going."""
+        return self._receiving.passage
 
     async def settled(self) -> None:
         """Wait until nothing is left in `incoming` of what was confirmed."""
@@ -101,6 +109,7 @@ class Volume:
         if not self.usable:
             place = str(self.disk.content)
             _log.info("{store} keeps its content in {place}", store=self.disk.name, place=place)
+            self.visits += 1
         self.usable = True
         return True
 
@@ -119,6 +128,18 @@ class Volume:
         """See `Disk.find`; `Unavailable` when the disk is not there."""
         await self.pool.run(self.disk.check)
         return await self.pool.run(self.disk.find, content_hash)
+
+    async def find_each(self, hashes: Sequence[str]) -> Mapping[str, Found]:
+        """The same of several, those that are there; some at a time."""
+        found: dict[str, Found] = {}
+        for start in range(0, len(hashes), AT_ONCE):
+            found |= await self.pool.run(self._find_each, hashes[start : start + AT_ONCE])
+        return found
+
+    def _find_each(self, hashes: Sequence[str]) -> Mapping[str, Found]:
+        self.disk.check()
+        each_found = ((each, self.disk.find(each)) for each in hashes)
+        return {each: found for each, found in each_found if found is not None}
 
     async def look_at(self, path: str) -> Found | None:
         """See `Disk.look_at`."""
@@ -145,6 +166,6 @@ class Volume:
         """See `Disk.remove`."""
         return await self.pool.run(self.disk.remove, path)
 
-    async def set_aside(self, path: str, content_hash: str, why: str) -> None:
+    async def set_aside(self, path: str, content_hash: str, why: str) -> bool:
         """See `Disk.set_aside`."""
-        await self.pool.run(self.disk.set_aside, path, content_hash, why)
+        return await self.pool.run(self.disk.set_aside, path, content_hash, why)

@@ -100,9 +100,12 @@ class RemoteStore:
             return cast("Status", status)
         raise Unavailable(f"{self.place} answered something that cannot be understood")
 
-    async def remove(self, content_hash: str) -> None:
+    async def remove(self, content_hash: str, *, before: int | None = None) -> None:
         """See `Keeper.remove`."""
-        await self._ask("/content/remove", {"hash": content_hash})
+        fields: dict[str, Any] = {"hash": content_hash}
+        if before is not None:
+            fields["before"] = before
+        await self._ask("/content/remove", fields)
 
     async def _ask(
         self, path: str, fields: Mapping[str, Any], patience: float | None = None

@@ -58,6 +58,8 @@ class Keeping:
         """A store as it is after the start of its process."""
         holdings = self.holdings(name, pool)
         await holdings.enroll()
+        clearance = holdings.burial.clearance
+        clearance.give(clearance.stamp)
         await self.registry.register(peer_of(holdings))
         return holdings
 

@@ -231,7 +231,7 @@ def test_what_is_in_quarantine_already_stays_there_too(disk: Disk) -> None:
         assert path.with_name(path.name + ".why.json").read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize(("call", "code"), [("fsync", errno.ENOSPC), ("rename", errno.EROFS)])
+@pytest.mark.parametrize(("call", "code"), [("fsync", errno.EIO), ("rename", errno.EROFS)])
 def test_a_file_that_cannot_be_set_aside_stays_where_it_is(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
@@ -240,6 +240,29 @@ def test_a_file_that_cannot_be_set_aside_stays_where_it_is(
     with pytest.raises(Exception, match="disk1"):
         disk.set_aside(PLACE, HASH, "{}")
     assert (disk.content / PLACE).read_bytes() == b"rotten"
+
+
+def test_on_a_full_disk_a_file_is_set_aside_without_a_note(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(disk, PLACE, b"rotten")
+    fail(monkeypatch, "fsync", errno.ENOSPC, on="disk1", times=1)
+    assert disk.set_aside(PLACE, HASH, "{}")
+    assert [path.name for path in disk.quarantine.iterdir()] == [f"{HASH}.mp4"]
+    assert not (disk.content / PLACE).exists()
+
+
+def test_what_is_gone_already_is_not_set_aside(disk: Disk) -> None:
+    assert not disk.set_aside(PLACE, HASH, "{}")
+    assert list(disk.quarantine.iterdir()) == []
+
+
+def test_a_file_that_is_found_says_when_it_was_written(disk: Disk) -> None:
+    put(disk, PLACE, b"film")
+    os.utime(disk.content / PLACE, ns=(0, 1_700_000_000_123_999_999))
+    found = disk.find(HASH)
+    assert found is not None
+    assert found.modified == 1_700_000_000_123
 
 
 # Room
