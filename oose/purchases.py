@@ -7,7 +7,7 @@ Interfaces that Redis and the embedded database both meet. Times are millisecond
 import hashlib
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from attrs import frozen
@@ -39,6 +39,26 @@ class Purchase:
 
 
 @frozen
+class Tidied:
+    """What was forgotten: long `expired` purchases, and `broken` ones, which nobody can use.
+
+    `unending` are those that would have stayed after their end, and do no longer.
+    """
+
+    expired: int = 0
+    broken: int = 0
+    unending: int = 0
+
+    def __add__(self, other: "Tidied") -> "Tidied":
+        """Both together."""
+        return Tidied(
+            self.expired + other.expired,
+            self.broken + other.broken,
+            self.unending + other.unending,
+        )
+
+
+@frozen
 class Session:
     """A login: who, from which address, when it was made (ms), and when it ends if unused (ms)."""
 
@@ -64,8 +84,33 @@ class Purchases(Protocol):
         """Forget it; whether there was one."""
         ...
 
+    async def remove_many(self, tokens: Sequence[str]) -> int:
+        """Forget all of them; how many there were."""
+        ...
+
     async def prune(self, before: int) -> int:
         """Forget those that expired before the time `before` (ms); how many."""
+        ...
+
+    async def tidy(self, before: int, *, pretend: bool = False) -> Tidied:
+        """Look at all there is, and forget what `prune` does and what no purchase can be.
+
+        With `pretend` only count.
+        """
+        ...
+
+    def each(self) -> AsyncIterator[Sequence[Purchase]]:
+        """All purchases, expired or not, in pages of at most 1000.
+
+        What comes or goes meanwhile may be among them or not, and one may come twice.
+        """
+        ...
+
+    async def of(self, *hashes: str, limit: int | None = None) -> Sequence[str]:
+        """The tokens of purchases of this content, each once and at most `limit`.
+
+        Those sold meanwhile may be missing.
+        """
         ...
 
 

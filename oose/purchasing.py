@@ -1,6 +1,6 @@
 """Purchases: a token that opens one content for a time, to viewers from certain pages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from oose.errors import NotFound
 from oose.log import part
@@ -8,6 +8,7 @@ from oose.purchases import Endings, OneProcess, Purchase, Purchases, new_token
 from oose.recall import Recall
 
 MOST_LIFE = 10 * 365 * 24 * 3600 * 1000  # ms
+AT_ONCE = 10_000  # purchases ended in one go
 _log = part("purchase")
 
 
@@ -54,6 +55,27 @@ class PurchaseDesk:
             return await self._purchases.remove(token)
         finally:
             self._cache.forget(token)
+
+    async def end_of(self, *hashes: str) -> int:
+        """End all purchases of this content at once; how many there were.
+
+        One that is sold meanwhile may stay: first see to it that none is sold.
+        """
+        ended = 0
+        while tokens := await self._purchases.of(*hashes, limit=AT_ONCE):
+            removed = await self._remove_many(tokens)
+            ended += removed
+            if not removed:  # somebody else was as fast
+                break
+        _log.debug("{n} purchases of {hashes} ended", n=ended, hashes=" ".join(hashes))
+        return ended
+
+    async def _remove_many(self, tokens: Sequence[str]) -> int:
+        try:
+            return await self._purchases.remove_many(tokens)
+        finally:
+            for token in tokens:
+                self._cache.forget(token)
 
     async def prune(self, before: int) -> int:
         """Forget what expired before a time (ms); how many."""

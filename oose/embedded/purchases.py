@@ -1,9 +1,29 @@
 """Purchases in the embedded database; see `oose.purchases`."""
 
 import json
+from collections.abc import AsyncIterator, Sequence
 
 from oose.embedded.database import EmbeddedDatabase
-from oose.purchases import Purchase
+from oose.purchases import Purchase, Tidied
+
+AT_ONCE = 1000  # purchases in one read or transaction, so that others wait for no more
+
+# A page is one row: see `oose.embedded.inventory`.
+PAGE = """
+SELECT json_group_array(json_array(token, hash, ext, json(referrers), life, expires))
+FROM (SELECT * FROM purchases WHERE token > ? ORDER BY token LIMIT ?)
+"""
+OF = """
+SELECT json_group_array(token) FROM (
+    SELECT token FROM purchases WHERE hash IN (SELECT value FROM json_each(?)) LIMIT ?
+)
+"""
+REMOVE = "DELETE FROM purchases WHERE token IN (SELECT value FROM json_each(?))"
+PRUNE = """
+DELETE FROM purchases
+WHERE token IN (SELECT token FROM purchases WHERE expires < ? ORDER BY expires LIMIT ?)
+"""
+COUNT = "SELECT count(*) FROM purchases WHERE expires < ?"
 
 
 class EmbeddedPurchases:
@@ -22,9 +42,7 @@ class EmbeddedPurchases:
             purchase.life,
             purchase.expires,
         )
-        await self._database.write(
-            lambda c: c.execute("INSERT INTO purchases VALUES (?, ?, ?, ?, ?, ?)", row).rowcount
-        )
+        await self._change("INSERT OR REPLACE INTO purchases VALUES (?, ?, ?, ?, ?, ?)", *row)
 
     async def find(self, token: str) -> Purchase | None:
         """See `Purchases.find`."""
@@ -37,12 +55,52 @@ class EmbeddedPurchases:
 
     async def remove(self, token: str) -> bool:
         """See `Purchases.remove`."""
-        return await self._database.write(
-            lambda c: c.execute("DELETE FROM purchases WHERE token = ?", (token,)).rowcount > 0
-        )
+        return await self._change("DELETE FROM purchases WHERE token = ?", token) > 0
+
+    async def remove_many(self, tokens: Sequence[str]) -> int:
+        """See `Purchases.remove_many`."""
+        removed = 0
+        for start in range(0, len(tokens), AT_ONCE):
+            removed += await self._change(REMOVE, json.dumps(tokens[start : start + AT_ONCE]))
+        return removed
 
     async def prune(self, before: int) -> int:
         """See `Purchases.prune`."""
-        return await self._database.write(
-            lambda c: c.execute("DELETE FROM purchases WHERE expires < ?", (before,)).rowcount
-        )
+        pruned = 0
+        while (some := await self._change(PRUNE, before, AT_ONCE)) == AT_ONCE:
+            pruned += some
+        return pruned + some
+
+    async def tidy(self, before: int, *, pretend: bool = False) -> Tidied:
+        """See `Purchases.tidy`: nothing can be broken here."""
+        if not pretend:
+            return Tidied(expired=await self.prune(before))
+        (count,) = await self._database.read(lambda c: c.execute(COUNT, (before,)).fetchone())
+        return Tidied(expired=count)
+
+    async def each(self) -> AsyncIterator[Sequence[Purchase]]:
+        """See `Purchases.each`."""
+        last = ""
+        while page := await self._page(last):
+            yield page
+            if len(page) < AT_ONCE:
+                return
+            last = page[-1].token
+
+    async def of(self, *hashes: str, limit: int | None = None) -> Sequence[str]:
+        """See `Purchases.of`."""
+        values = (json.dumps(hashes), -1 if limit is None else limit)
+        (text,) = await self._database.read(lambda c: c.execute(OF, values).fetchone())
+        tokens: list[str] = json.loads(text)
+        return tokens
+
+    async def _page(self, last: str) -> Sequence[Purchase]:
+        (text,) = await self._database.read(lambda c: c.execute(PAGE, (last, AT_ONCE)).fetchone())
+        return [
+            Purchase(token, content_hash, ext, tuple(referrers), life, expires)
+            for token, content_hash, ext, referrers, life, expires in json.loads(text)
+        ]
+
+    async def _change(self, statement: str, *values: str | int) -> int:
+        """How many rows it changed."""
+        return await self._database.write(lambda c: c.execute(statement, values).rowcount)

@@ -9,6 +9,10 @@ from oose.redis.line import Reply
 NONSENSE = "its answers make no sense"
 
 
+class Damaged(Unavailable):
+    """What is under a key is not ours."""
+
+
 def key(prefix: str, kind: str, name: str) -> bytes:
     """The key of one purchase or session."""
     return f"{prefix}:{kind}:{name}".encode("utf-8", "surrogatepass")
@@ -50,6 +54,6 @@ def number(connection: RedisConnection, reply: Reply) -> int:
     return reply
 
 
-def damaged() -> Unavailable:
+def damaged() -> Damaged:
     """The error for a hash that is not ours."""
-    return Unavailable("What Redis holds under this token is damaged")
+    return Damaged("What Redis holds under this token is damaged")

@@ -1,9 +1,15 @@
 """Purchases in Redis; see `oose.purchases`."""
 
-from oose.purchases import Purchase
+from collections.abc import AsyncIterator, Sequence
+
+from oose.purchases import Purchase, Tidied
 from oose.redis.connection import RedisConnection
 from oose.redis.ended import purchase_ended
-from oose.redis.fields import damaged, keep, key, number, read
+from oose.redis.fields import Damaged, damaged, keep, key, number, read
+from oose.redis.line import Command, Reply
+from oose.redis.scanning import AT_ONCE, keys
+
+NEVER = -1  # what PTTL answers of a key that stays
 
 
 class RedisPurchases:
@@ -28,13 +34,98 @@ class RedisPurchases:
 
     async def find(self, token: str) -> Purchase | None:
         """See `Purchases.find`."""
-        [reply] = await self._connection.ask((b"HGETALL", self._key(token)), again=True)
+        name = self._key(token)
+        [reply] = await self._connection.ask((b"HGETALL", name), again=True)
+        return self._purchase(name, reply)
+
+    async def remove(self, token: str) -> bool:
+        """See `Purchases.remove`."""
+        return await self.remove_many([token]) == 1
+
+    async def remove_many(self, tokens: Sequence[str]) -> int:
+        """See `Purchases.remove_many`."""
+        removed = 0
+        for start in range(0, len(tokens), AT_ONCE):
+            commands: list[Command] = []
+            for token in tokens[start : start + AT_ONCE]:
+                commands += (b"DEL", self._key(token)), purchase_ended(self._prefix, token)
+            replies = await self._connection.write(*commands)
+            removed += sum(number(self._connection, each) for each in replies[::2])
+        return removed
+
+    async def prune(self, before: int) -> int:
+        """See `Purchases.prune`: Redis does it by itself."""
+        return 0
+
+    async def tidy(self, before: int, *, pretend: bool = False) -> Tidied:
+        """See `Purchases.tidy`: Redis keeps what somebody wrote there otherwise than we do."""
+        done = Tidied()
+        async for names in keys(self._connection, self._prefix, "purchase"):
+            done += await self._tidy(names, before, pretend=pretend)
+        return done
+
+    async def each(self) -> AsyncIterator[Sequence[Purchase]]:
+        """See `Purchases.each`; what is no purchase is left out."""
+        async for names in keys(self._connection, self._prefix, "purchase", of_type="hash"):
+            if found := [each for each in await self._read(names) if isinstance(each, Purchase)]:
+                yield found
+
+    async def of(self, *hashes: str, limit: int | None = None) -> Sequence[str]:
+        """See `Purchases.of`: Redis has them by their tokens only, so all are looked at."""
+        found: dict[str, None] = {}
+        async for page in self.each():
+            found.update((each.token, None) for each in page if each.hash in hashes)
+            if limit is not None and len(found) >= limit:
+                break
+        return list(found)[:limit]
+
+    async def _tidy(self, names: Sequence[bytes], before: int, *, pretend: bool) -> Tidied:
+        asked: list[Command] = []
+        for name in names:
+            asked += (b"TYPE", name), (b"PTTL", name)
+        replies = await self._connection.ask(*asked, again=True)
+        about = dict(zip(names, zip(replies[::2], replies[1::2], strict=True), strict=True))
+        hashes = [name for name, (kind, _) in about.items() if kind == "hash"]
+        found = dict(zip(hashes, await self._read(hashes), strict=True))
+        broken, expired, unending = [], [], []
+        for name, (kind, left) in about.items():
+            purchase = found.get(name, Damaged("This is no hash"))
+            if purchase is None or kind == "none":
+                continue  # Redis has forgotten it just now
+            if isinstance(purchase, Damaged):
+                broken.append((b"DEL", name))
+            elif purchase.expires < before:
+                expired.append((b"DEL", name))
+            elif left == NEVER:
+                until = purchase.expires + self._afterlife
+                unending.append((b"PEXPIREAT", name, b"%d" % until))
+        orders: list[Command] = [*broken, *expired, *unending]
+        if orders and not pretend:
+            await self._connection.write(*orders, again=True)
+        return Tidied(len(expired), len(broken), len(unending))
+
+    async def _read(self, names: Sequence[bytes]) -> Sequence[Purchase | Damaged | None]:
+        """What is under each of these keys, which are of hashes."""
+        if not names:
+            return []
+        asked: list[Command] = [(b"HGETALL", name) for name in names]
+        replies = await self._connection.ask(*asked, again=True)
+        return [self._judged(*each) for each in zip(names, replies, strict=True)]
+
+    def _judged(self, name: bytes, reply: Reply) -> Purchase | Damaged | None:
+        try:
+            return self._purchase(name, reply)
+        except Damaged as error:
+            return error
+
+    def _purchase(self, name: bytes, reply: Reply) -> Purchase | None:
+        """A purchase as HGETALL tells it; None where there is none."""
         fields = read(self._connection, reply)
         if not fields:
             return None
         try:
             return Purchase(
-                token,
+                name.removeprefix(self._key("")).decode("utf-8", "surrogatepass"),
                 fields["hash"],
                 fields["ext"],
                 tuple(fields["referrer"].split(",")) if fields["referrer"] else (),
@@ -43,17 +134,6 @@ class RedisPurchases:
             )
         except (KeyError, ValueError):
             raise damaged() from None
-
-    async def remove(self, token: str) -> bool:
-        """See `Purchases.remove`."""
-        removed, _ = await self._connection.write(
-            (b"DEL", self._key(token)), purchase_ended(self._prefix, token)
-        )
-        return number(self._connection, removed) == 1
-
-    async def prune(self, before: int) -> int:
-        """See `Purchases.prune`: Redis does it by itself."""
-        return 0
 
     def _key(self, token: str) -> bytes:
         return key(self._prefix, "purchase", token)

@@ -1,10 +1,12 @@
 """Users, sessions and purchases that tests keep in memory."""
 
+from collections.abc import AsyncIterator, Sequence
+
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 
 from oose.errors import Unavailable
-from oose.purchases import Purchase, Session
+from oose.purchases import Purchase, Session, Tidied
 
 
 @define
@@ -69,10 +71,12 @@ class MemorySessions:
 class MemoryPurchases:
     """`late`, when there is one, is awaited by each `find` after it has looked.
 
-    Where it `is_away`, nothing that is asked of it is answered.
+    Where it `is_away`, nothing that is asked of it is answered. `stale` tokens are what it has
+    said to somebody who looked for content's.
     """
 
     kept: dict[str, Purchase] = field(factory=dict)
+    stale: list[str] = field(factory=list)
     found: int = 0
     late: Deferred[None] | None = None
     is_away: bool = False
@@ -92,11 +96,26 @@ class MemoryPurchases:
         refuse(self.is_away)
         return self.kept.pop(token, None) is not None
 
+    async def remove_many(self, tokens: Sequence[str]) -> int:
+        return sum([await self.remove(token) for token in tokens])
+
     async def prune(self, before: int) -> int:
         ended = [each.token for each in self.kept.values() if each.expires < before]
         for token in ended:
             del self.kept[token]
         return len(ended)
+
+    async def tidy(self, before: int, *, pretend: bool = False) -> Tidied:
+        return Tidied(0 if pretend else await self.prune(before))
+
+    async def each(self) -> AsyncIterator[Sequence[Purchase]]:
+        if self.kept:
+            yield list(self.kept.values())
+
+    async def of(self, *hashes: str, limit: int | None = None) -> Sequence[str]:
+        if self.stale:
+            return self.stale
+        return [each.token for each in self.kept.values() if each.hash in hashes][:limit]
 
 
 def refuse(is_away: bool) -> None:

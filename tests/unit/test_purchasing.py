@@ -1,7 +1,8 @@
 import pytest
 from twisted.internet.defer import Deferred
 
-from oose.errors import NotFound
+from oose import purchasing
+from oose.errors import NotFound, Unavailable
 from oose.purchases import Purchase
 from oose.purchasing import PurchaseDesk, as_answer
 from tests.unit.at_once import at_once
@@ -101,6 +102,51 @@ def test_a_purchase_removed_while_it_is_looked_up_is_not_remembered() -> None:
     late.callback(None)
     assert looking.called
     assert not shop.valid(purchase)
+
+
+def test_all_purchases_of_content_end_at_once() -> None:
+    shop = Shop()
+    ending = [shop.sell() for _ in range(3)]
+    other = at_once(shop.seller.sell("b" * 40, "mp4", (), 3_600_000, NOW))
+    third = at_once(shop.seller.sell("c" * 40, "mp4", (), 3_600_000, NOW))
+    assert all(shop.valid(each) for each in [*ending, other, third])
+    assert at_once(shop.desk.end_of("d" * 40)) == 0
+    assert at_once(shop.desk.end_of()) == 0
+    assert at_once(shop.desk.end_of(SHA1, "c" * 40)) == 4
+    assert not any(shop.valid(each) for each in [*ending, third])
+    assert shop.valid(other)
+    assert at_once(shop.desk.end_of(SHA1)) == 0
+
+
+def test_many_purchases_end_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purchasing, "AT_ONCE", 2)
+    shop = Shop()
+    ending = [shop.sell() for _ in range(5)]
+    assert at_once(shop.desk.end_of(SHA1)) == 5
+    assert not any(shop.valid(each) for each in ending)
+    assert shop.kept.kept == {}
+
+
+def test_purchases_that_somebody_else_ends_are_over_all_the_same() -> None:
+    shop = Shop()
+    purchase = shop.sell()
+    assert shop.valid(purchase)
+    shop.kept.stale = [purchase.token]
+    at_once(shop.seller.remove(purchase.token))
+    assert at_once(shop.desk.end_of(SHA1)) == 0
+    assert not shop.valid(purchase)
+
+
+def test_a_purchase_that_may_have_ended_is_not_remembered() -> None:
+    """Where nobody answers to its removal."""
+    shop = Shop()
+    purchase = shop.sell()
+    assert shop.valid(purchase)
+    shop.kept.stale = [purchase.token]
+    shop.kept.is_away = True
+    with pytest.raises(Unavailable):
+        at_once(shop.desk.end_of(SHA1))
+    assert shop.desk.cached() == {}
 
 
 def test_purchases_that_are_long_over_are_forgotten() -> None:

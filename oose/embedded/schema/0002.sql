@@ -1,0 +1,1 @@
+CREATE INDEX purchases_by_hash ON purchases (hash);
