@@ -31,7 +31,7 @@ class Source(Protocol):
 class Downloads:
     """Sends content from `sources`, by `<prism>:<store>`, and through `relay` from elsewhere.
 
-    `count` is told the hash of what each of them sends.
+    `count` is told the hash of what each user is sent.
     """
 
     def __init__(

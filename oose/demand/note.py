@@ -6,10 +6,10 @@ moment at which one clone less would have been busy. Whoever reads the same docu
 time takes the same from it: nobody has to decide for the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from oose.settings.model import CloneSettings
 
@@ -26,7 +26,7 @@ class Word:
 
     def counts(self, now: int) -> bool:
         """Whether it is from now, more or less: neither old nor of a clock that goes wrong."""
-        return abs(now - self.at) <= WORD_LIFE
+        return abs(now - self.at) < WORD_LIFE
 
 
 @frozen
@@ -65,17 +65,7 @@ class Note:
 
     def clones(self, settings: CloneSettings, now: int) -> int:
         """How many clones demand calls for; at most `settings.maximum`, 0 where it is off."""
-        bear = settings.bear
-        if not bear:
-            return 0
-        asked = self.asked(now)
-        needed = min(_up(asked, bear), settings.maximum)
-        level = min(self.level, settings.maximum)
-        if needed >= level:
-            return needed
-        if now < self._busy_until(level, bear, now) + settings.cool_after * 1000:
-            return level
-        return min(level, _up(asked * 100, bear * CALM))
+        return self.standing(settings, now)[0]
 
     def is_over(self, settings: CloneSettings, floor: int, now: int) -> bool:
         """Whether nobody says anything, and no more clones are called for than `floor`."""
@@ -93,25 +83,37 @@ class Note:
         words.pop(name, None)
         if per_minute is not None:
             words[name] = Word(per_minute, now)
-        level = self.clones(settings, now)
-        since = now
-        if level == self.level:
-            since = min(now, self._busy_until(level, settings.bear, now))
-        note = Note(words, level, since)
-        called = note.clones(settings, now)
-        if called > level:
-            note = evolve(note, level=called, since=now)
-        return note if note.level > floor else Note(words)
+        level, since = self.standing(settings, now)
+        level, since = Note(words, level, since).standing(settings, now)
+        return Note(words, level, since) if level > floor else Note(words)
 
-    def _busy_until(self, level: int, bear: int, now: int) -> int:
-        """Until when one clone less than `level` is busy, if nobody says anything any more."""
-        asked = 0
-        told = [word for word in self.words.values() if word.at <= now + WORD_LIFE]
-        for word in sorted(told, key=lambda word: word.at, reverse=True):
-            asked += word.per_minute
-            if asked * 100 > bear * CALM * (level - 1):
-                return max(self.since, word.at + WORD_LIFE)
-        return self.since
+    def standing(self, settings: CloneSettings, now: int) -> tuple[int, int]:
+        """The level, and until when it was called for: `now` where it is."""
+        bear = settings.bear
+        if not bear:
+            return 0, 0
+        level = min(self.level, settings.maximum)
+        until = self.since if self.since < now + WORD_LIFE else 0
+        words = [word for word in self.words.values() if word.at < now + WORD_LIFE]
+        words.sort(key=lambda word: word.at, reverse=True)
+        while level:
+            until = max(until, busy_until(words, bear * CALM * (level - 1)))
+            end = until + int(settings.cool_after * 1000)
+            if now < end:
+                break
+            level, until = min(level - 1, _up(self.asked(end) * 100, bear * CALM)), end
+        needed = min(_up(self.asked(now), bear), settings.maximum)
+        return (needed, now) if needed > level else (level, min(now, until))
+
+
+def busy_until(words: Sequence[Word], calm: int) -> int:
+    """Until when more than `calm` hundredths are asked for, of words of which the last is first."""
+    asked = 0
+    for word in words:
+        asked += word.per_minute * 100
+        if asked > calm:
+            return word.at + WORD_LIFE
+    return 0
 
 
 def _up(count: int, each: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from oose.demand.counter import Rate
-from oose.demand.note import WORD_LIFE, Word
+from oose.demand.note import Word
 
 RENEWAL = 80_000  # ms after which a word is said again, in time for a second try
 CHANGE = 1.5  # times more or less is news
@@ -37,4 +37,4 @@ def is_news(rate: Rate, word: Word, now: int) -> bool:
 
 def still_counting(said: Mapping[str, Word], now: int) -> dict[str, Word]:
     """Without what counts no more, whatever becomes of it."""
-    return {content_hash: word for content_hash, word in said.items() if now - word.at <= WORD_LIFE}
+    return {content_hash: word for content_hash, word in said.items() if word.counts(now)}

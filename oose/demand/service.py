@@ -11,7 +11,7 @@ from oose.demand.counter import TICK, Counter, uncounted
 from oose.demand.hearing import Hearing
 from oose.demand.saying import QUIET
 from oose.demand.tidying import Tidying
-from oose.errors import OoseError
+from oose.errors import Unavailable
 from oose.following import Following
 from oose.log import part
 from oose.loop import Loop
@@ -113,7 +113,7 @@ class Demand:
                 self._hearing.saw(await self._agreement.say(hottest, share, now))
             if not prisms or min(prisms) == self._name:
                 self._hearing.saw(await self._tidying.step(now))
-        except OoseError as error:
+        except Unavailable as error:  # whoever asks the database has said so
             _log.debug("Demand is not agreed on this time: {why}", why=error.message)
 
     def hottest(self) -> Sequence[Hot]:

@@ -191,6 +191,7 @@ class Desks:
         self.watching = Watching()
         self.readers = Readers(self.loads, lambda: 0.5, watcher=self.watching)
         self.deliveries = Deliveries(self.clock, IDLE)
+        self.counted: list[str] = []
         self.port = 0
         self.policy = tls.client_policy(verify=True, own=None)
         self._ports: list[Any] = []
@@ -204,7 +205,14 @@ class Desks:
         relay = Relay(
             reactor, registry, self.policy, CREDENTIALS, clock=self.relay_clock, patience=PATIENCE
         )
-        downloads = Downloads(self.local, existence, self.readers, self.deliveries, relay)
+        downloads = Downloads(
+            self.local,
+            existence,
+            self.readers,
+            self.deliveries,
+            relay,
+            count=self.counted.append,
+        )
         self.port = self._listen(RoomSite(Desk(downloads), idle_timeout=IDLE, clock=Clock()))
 
     def script(self, *stores: Scripted, context: CertificateOptions | None = None) -> None:

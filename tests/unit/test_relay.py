@@ -216,6 +216,20 @@ async def test_content_that_no_store_has_is_not_found() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_a_user_is_sent_counts_as_asked_for_and_what_there_is_not_does_not(
+    tmp_path: Path,
+) -> None:
+    async with desks(DATA) as prism:
+        await prism.ask()
+        assert prism.counted == []
+        prism.shelve(tmp_path)
+        prism.clock.advance(2.0)  # that there was none is remembered no longer
+        await prism.ask()
+        await prism.ask(Range="bytes=100-199")
+        assert prism.counted == [HASH, HASH]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_client_that_leaves_ends_the_fetch() -> None:
     store = Scripted(DATA, [1000], stays=True)
     async with desks(DATA, store) as prism:

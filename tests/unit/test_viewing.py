@@ -9,7 +9,7 @@ from attrs import define, field
 from twisted.internet.task import Clock
 
 from oose.credentials import Credentials
-from oose.errors import NotFound, Unavailable
+from oose.errors import NotAllowed, NotFound, Unavailable
 from oose.existence import Existence
 from oose.metadata.records import InventoryRecord
 from oose.purchases import Purchase
@@ -63,15 +63,17 @@ class Cluster:
         url = f"http://{name}.example"
         return SimpleNamespace(url=url, name=name) if place in self.available else None
 
-    def view(self) -> str:
+    def view(self, **more: Any) -> str:
         """Where a viewer is sent."""
-        return at_once(self._location("static", HASH, b""))
+        return at_once(self._location("static", HASH, b"", **more))
 
     def play(self, desk: PurchaseDesk, token: str, query: bytes, **more: Any) -> str:
         """Where a viewer with a purchase is sent."""
         return at_once(self._location("purchased", token, query, desk=desk, **more))
 
-    async def _location(self, route: str, what: str, query: bytes, **more: Any) -> str:
+    async def _location(
+        self, route: str, what: str, query: bytes, *, filename: str = "x.txt", **more: Any
+    ) -> str:
         part: Any = self
         existence = Existence(
             part, part, Clock(), 30.0, serves=lambda place: not self.watching.avoids(place)
@@ -86,11 +88,10 @@ class Cluster:
             clients=clients,
             clock=Clock(),
             domain=None,
-            deny_static=frozenset(),
-            **{"desk": part, **more},
+            **{"desk": part, "deny_static": frozenset(), **more},
         )
         request: Any = SimpleNamespace(query=query, header=lambda name: None)
-        answer = await getattr(viewing, route)(request, what, "x.txt")
+        answer = await getattr(viewing, route)(request, what, filename)
         assert answer.status == 302
         return str(dict(answer.headers)[b"Location"], "ascii")
 
@@ -120,6 +121,25 @@ def test_a_store_that_the_cluster_holds_to_be_down_is_not_used() -> None:
     cluster.stores = []
     with pytest.raises(NotFound):
         cluster.view()
+
+
+def test_each_viewer_who_is_sent_to_content_counts_and_who_is_refused_does_not() -> None:
+    counted: list[str] = []
+    cluster = Cluster()
+    cluster.view(count=counted.append)
+    cluster.view(count=counted.append)
+    bought = Bought()
+    bought.cluster.play(bought.desk, bought.purchase.token, b"", count=counted.append)
+    assert counted == [HASH] * 3
+    with pytest.raises(NotAllowed):
+        cluster.view(count=counted.append, deny_static=frozenset({"txt"}), filename="x.png")
+    cluster.available = set()
+    with pytest.raises(Unavailable):
+        cluster.view(count=counted.append)
+    cluster.stores = []
+    with pytest.raises(NotFound):
+        cluster.view(count=counted.append)
+    assert counted == [HASH] * 3
 
 
 @define

@@ -14,6 +14,9 @@ WITHOUT_TWISTED = {
     "address",
     "conditions",
     "counting",
+    "demand.counter",
+    "demand.note",
+    "demand.saying",
     "disk",
     "disposition",
     "durable",
@@ -27,6 +30,7 @@ WITHOUT_TWISTED = {
     "placement",
     "ranges",
     "referrers",
+    "wishes",
 }
 CORE = WITHOUT_TWISTED | {
     "accounts",
@@ -70,7 +74,16 @@ CORE = WITHOUT_TWISTED | {
     "usernames",
     "volume",
 }
-CORE_PACKAGES = ("couchdb", "embedded", "metadata", "moving", "redis", "retrieve", "settings")
+CORE_PACKAGES = (
+    "couchdb",
+    "demand",
+    "embedded",
+    "metadata",
+    "moving",
+    "redis",
+    "retrieve",
+    "settings",
+)
 AT_THE_DOOR = {  # what speaks HTTP, or puts together what does
     "assembly",
     "deliver.delivery",
