@@ -38,8 +38,10 @@ class Note:
     since: int = 0
 
     @classmethod
-    def parse(cls, demand: Mapping[str, Any]) -> "Note":
+    def parse(cls, demand: Any) -> "Note":
         """From a document; what makes no sense there is left out."""
+        if not isinstance(demand, Mapping):
+            return cls()
         prisms = demand.get("prisms")
         words = {}
         for name, said in prisms.items() if isinstance(prisms, Mapping) else ():

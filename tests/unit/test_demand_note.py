@@ -201,9 +201,10 @@ def test_a_note_is_read_back_from_a_document() -> None:
         {"prisms": {"p1": 5, "p2": {"perMinute": -3, "at": "now"}}},
         {"level": -1, "since": 1.5},
         {"others": 1},
+        5,
     ],
 )
-def test_what_makes_no_sense_in_a_document_calls_for_nothing(demand: dict[str, Any]) -> None:
+def test_what_makes_no_sense_in_a_document_calls_for_nothing(demand: Any) -> None:
     note = Note.parse(demand)
     assert note.clones(SETTINGS, START) == 0
     assert note.is_over(SETTINGS, 2, START)
