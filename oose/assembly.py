@@ -23,16 +23,21 @@ from oose.logins import BELIEVED, Logins
 from oose.membership import Membership
 from oose.peer import Peer
 from oose.peers import PeerClient
+from oose.peers.quarantines import Quarantines
 from oose.peers.remote import ClusterKeepers
 from oose.peers.sending import ClusterSender
 from oose.pools import Pools
 from oose.prism import Prism, PrismParts
 from oose.prism_caches import PrismCaches
+from oose.protection import Protection
 from oose.purchasing import PurchaseDesk
+from oose.quarantine import Quarantine
 from oose.reachability import Reachability
 from oose.readers import Readers
 from oose.registry import Registry
 from oose.relay import Relay
+from oose.removal import Removal
+from oose.restoring import Restoring
 from oose.retrieve import Limits, Retriever
 from oose.settings import PrismSettings, Settings, StoreSettings
 from oose.stats import Stats
@@ -72,6 +77,7 @@ class Assembly:
         self._loads: dict[str, Callable[[], int]] = {}
         self._attempts = LoginAttempts()
         self.databases = self._make_databases()
+        self.contents = Contents(self.databases.content)
         self.registry = Registry(self.databases.peer)
         heartbeat = settings.heartbeat
         self.reachability = Reachability(
@@ -99,9 +105,9 @@ class Assembly:
             self.reachability,
             min_free=lambda peer: peer.min_free,
         )
-        self.stores = [
-            self._make_store(*each) for each in zip(settings.stores, self.holdings, strict=True)
-        ]
+        self.quarantines = [self._make_quarantine(each) for each in self.holdings]
+        rooms = zip(settings.stores, self.holdings, self.quarantines, strict=True)
+        self.stores = [self._make_store(*each) for each in rooms]
         self.prism = self._make_prism(settings.prism) if settings.prism.enabled else None
         self.membership = Membership(
             self.own,
@@ -115,6 +121,7 @@ class Assembly:
             now=self.now,
             chance=chance,
             tombstones=[self._make_tombstones(each) for each in self.holdings],
+            loops=[each.loop(reactor, self.now) for each in self.quarantines],
         )
 
     @property
@@ -223,19 +230,27 @@ class Assembly:
         )
 
     def _make_tombstones(self, holdings: Holdings) -> Tombstones:
-        contents = Contents(self.databases.content)
-        return Tombstones(holdings, contents, self.databases.inventory, self.now)
+        return Tombstones(holdings, self.contents, self.databases.inventory, self.now)
 
-    def _make_store(self, settings: StoreSettings, holdings: Holdings) -> Store:
+    def _make_quarantine(self, holdings: Holdings) -> Quarantine:
+        life = int(self.settings.inventory.quarantine_life * 1000)
+        return Quarantine(holdings.volume, life)
+
+    def _make_store(
+        self, settings: StoreSettings, holdings: Holdings, quarantine: Quarantine
+    ) -> Store:
         lobby = self._make_lobby("store", settings)
         lobby.stats.sources["disk"] = holdings.volume.describe
+        uploads = self._make_uploads({holdings.place: holdings}, 1, only=holdings.place)
+        lobby.stats.sources["quarantine"] = quarantine.describe
         deliveries = self._make_deliveries(settings, lobby.stats)
         self._loads[holdings.place] = deliveries.load
         return Store(
             StoreParts(
                 lobby=lobby,
                 holdings=holdings,
-                uploads=self._make_uploads({holdings.place: holdings}, 1, only=holdings.place),
+                uploads=uploads,
+                restoring=Restoring(quarantine, uploads, self.contents),
                 desk=self.desk,
                 deliveries=deliveries,
                 registry=self.registry,
@@ -248,6 +263,16 @@ class Assembly:
         )
 
     # The prism.
+
+    def _make_removal(self) -> Removal:
+        return Removal(
+            self.contents,
+            self.databases.inventory,
+            self.existence,
+            self.keepers,
+            self.desk,
+            self.now,
+        )
 
     def _make_prism(self, settings: PrismSettings) -> Prism:
         lobby = self._make_lobby("prism", settings)
@@ -293,6 +318,9 @@ class Assembly:
                 downloads=Downloads(local, self.existence, readers, deliveries, relay),
                 imports=Imports(retriever, uploads),
                 caches=PrismCaches(lobby.stats, viewing, self.existence, self.desk),
+                removal=self._make_removal(),
+                protection=Protection(self.contents, self.existence),
+                quarantines=Quarantines(self.registry, self._peers),
                 max_upload=settings.max_upload,
                 default_hash_type=self.settings.default_hash_type,
                 purchase_life=int(self.settings.purchase.life * 1000),

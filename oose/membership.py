@@ -29,7 +29,10 @@ ALONE = 60.0  # seconds between two renewals on one machine, where nobody waits 
 
 
 class Membership:
-    """Joins with `join`, leaves with `leave`; speaks for the peers `own` (ids)."""
+    """Joins with `join`, leaves with `leave`; speaks for the peers `own` (ids).
+
+    `loops` is what else this process does all the time.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Membership:
         now: Callable[[], int],
         chance: Callable[[], float],
         tombstones: Sequence[Tombstones] = (),
+        loops: Sequence[Loop] = (),
     ) -> None:
         self._own = own
         self._tombstones = tombstones
@@ -53,7 +57,7 @@ class Membership:
         self._votes = Votes(databases.heartbeat)
         upkeep = Upkeep(own, holdings, registry, now)
         renewal = heartbeat.vote_life / 3 if is_cluster else ALONE
-        self._loops = list(upkeep.loops(clock, heartbeat.frequency, renewal))
+        self._loops = [*upkeep.loops(clock, heartbeat.frequency, renewal), *loops]
         self._loops += [each.loop(clock, heartbeat.frequency) for each in tombstones]
         self._followings: list[Following] = []
         self._heartbeat: Heartbeat | None = None

@@ -1,21 +1,25 @@
 """A prism's routes: users log in, upload, ask and purchase; viewers are sent to a store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import frozen
 from klein import Klein
 
-from oose.address import parse_extension, parse_hash_type, parse_token
+from oose.address import parse_extension, parse_hash, parse_hash_type, parse_token
+from oose.contents import Content
 from oose.downloads import Downloads
 from oose.errors import NotFound
 from oose.existence import Existence
 from oose.imports import Imports
 from oose.logins import Logins
+from oose.peers.quarantines import Quarantines
 from oose.prism_caches import PrismCaches
+from oose.protection import Protection
 from oose.purchases import Session
 from oose.purchasing import MOST_LIFE, PurchaseDesk, as_answer
 from oose.referrers import parse_referrers
+from oose.removal import Removal, Removed
 from oose.retrieve import parse_source
 from oose.uploads import Uploads
 from oose.viewing import Viewing
@@ -51,6 +55,9 @@ class PrismParts:
     downloads: Downloads
     imports: Imports
     caches: PrismCaches
+    removal: Removal
+    protection: Protection
+    quarantines: Quarantines
     max_upload: int | None
     default_hash_type: str
     purchase_life: int
@@ -195,6 +202,49 @@ class Prism:
         file = f"{kept.record.hash}.{kept.record.mime_extension}"
         return json_answer({"success": "File uploaded", "file": file}, 201)
 
+    @routes.at("/content/remove", "POST", access=Access.PEER, body=json_body)
+    async def remove(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Remove content, with all of its clones; or say what that would come to."""
+        asked = fields.hashes()
+        removal = self._parts.removal
+        pretend = fields.truth("pretend", default=False)
+        done = await (removal.foresee if pretend else removal.remove_all)(listed(asked))
+        success = "Content would be removed" if pretend else "Content removed"
+        answers = {key: {"success": success, **removed_answer(each)} for key, each in done.items()}
+        return answers[asked] if isinstance(asked, str) else answers
+
+    @routes.at("/content/protect", "POST", access=Access.PEER, body=json_body)
+    async def protect(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Let no tool remove content, or let them again."""
+        asked = fields.hashes()
+        protection = self._parts.protection
+        change = protection.protect
+        if not fields.truth("protected", default=True):
+            change = protection.release
+        answers = {key: content_answer(each) for key, each in (await change(listed(asked))).items()}
+        return answers[asked] if isinstance(asked, str) else answers
+
+    @routes.at("/content/protected", "POST", access=Access.PEER, body=json_body)
+    async def protected(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """What is protected, some of it at a time."""
+        after = parse_hash(fields.get("after")) if fields.get("after") is not None else ""
+        page = await self._parts.protection.page(after)
+        return {"hashes": page.hashes, "after": page.after}
+
+    @routes.at("/quarantine/list", "POST", access=Access.PEER, body=json_body)
+    async def quarantine_list(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Which stores there are, or what a store has put aside and why."""
+        quarantines = self._parts.quarantines
+        if fields.get("store") is None:
+            return {"stores": quarantines.places()}
+        after = fields.text("after") if fields.get("after") is not None else None
+        return await quarantines.page(fields.text("store"), after)
+
+    @routes.at("/quarantine/restore", "POST", access=Access.PEER, body=json_body)
+    async def quarantine_restore(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Have a store bring a file back."""
+        return await self._parts.quarantines.restore(fields.text("store"), fields.hash())
+
     @routes.at("/cache/detail", "POST", access=Access.PEER, body=json_body)
     async def cache_detail(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
         """What is in a cache."""
@@ -204,6 +254,27 @@ class Prism:
     async def cache_flush(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
         """Empty a cache."""
         return {"success": "ok", "count": self._parts.caches.flush(fields.get("command"))}
+
+
+def listed(asked: str | Sequence[str]) -> Sequence[str]:
+    """One hash as the list of it."""
+    return [asked] if isinstance(asked, str) else asked
+
+
+def removed_answer(removed: Removed) -> Mapping[str, Any]:
+    """What has become of content."""
+    answer = {"hash": removed.hash, "removed": removed.removed, "waiting": removed.waiting}
+    return answer if removed.purchases is None else {**answer, "purchases": removed.purchases}
+
+
+def content_answer(content: Content) -> Mapping[str, Any]:
+    """What people have said of content; None where they have not."""
+    return {
+        "hash": content.hash,
+        "protected": content.protected,
+        "removedAt": content.removed,
+        "wanted": content.wanted,
+    }
 
 
 def session_answer(token: str, session: Session) -> Mapping[str, Any]:

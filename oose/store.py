@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
-from attrs import frozen
+from attrs import asdict, frozen
 from klein import Klein
 
 from oose.address import parse_content_name, parse_relative_path, parse_token
@@ -19,6 +19,7 @@ from oose.peers import PeerClient
 from oose.purchases import Purchase
 from oose.purchasing import PurchaseDesk
 from oose.registry import Registry
+from oose.restoring import Restoring
 from oose.uploads import Uploads
 from oose.vouchers import VOUCHER, Voucher, Vouchers
 from oose.web.answers import Answer, json_answer
@@ -40,6 +41,7 @@ class StoreParts:
     lobby: Lobby
     holdings: Holdings
     uploads: Uploads
+    restoring: Restoring
     desk: PurchaseDesk
     deliveries: Deliveries
     registry: Registry
@@ -180,6 +182,19 @@ class Store:
             "store": {"name": target.name, "prism": target.prism, "url": target.url},
             "details": {"hash": content_hash, "ext": found.ext, "size": file.size},
         }
+
+    @routes.at("/quarantine/list", "POST", access=Access.PEER, body=json_body)
+    async def quarantine_list(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """What was put aside on this disk, and why."""
+        after = fields.text("after") if fields.get("after") is not None else ""
+        page = await self._parts.restoring.quarantine.page(after)
+        return {"files": [asdict(each) for each in page.files], "after": page.after}
+
+    @routes.at("/quarantine/restore", "POST", access=Access.PEER, body=json_body)
+    async def quarantine_restore(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Bring a file back."""
+        record = await self._parts.restoring.restore(fields.hash())
+        return {"success": "File restored", **record.to_body()}
 
     # For viewers.
 

@@ -74,6 +74,15 @@ class Fields:
             )
         return value
 
+    def truth(self, name: str, *, default: bool) -> bool:
+        """A field that says yes or no."""
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise BadInput(f"The field {name!r} must be true or false, not {shown(value)}")
+        return value
+
     def hash(self) -> str:
         """The one hash asked for, as `hash` or, by older clients, `sha1`."""
         return parse_hash(self._asked())

@@ -23,7 +23,9 @@ from oose.peers import PeerClient
 from oose.peers.remote import ClusterKeepers, Judgement
 from oose.peers.sending import ClusterSender
 from oose.pool import Inline, Pool
+from oose.quarantine import Quarantine
 from oose.registry import Peer
+from oose.restoring import Restoring
 from oose.stats import Stats
 from oose.store import Store, StoreParts
 from oose.surplus import Surplus
@@ -143,20 +145,24 @@ class Cluster:
         desk: Any = None
         clients = ClientAddress()
         gate = Gate(CREDENTIALS, logins, clients, keeping.clock)
+        uploads = Uploads(
+            {holdings.place: holdings},
+            keeping.inventory,
+            keeping.existence,
+            wanted=1,
+            hashing=Inline(),
+            clock=keeping.clock,
+            chance=lambda: 0.0,
+            only=holdings.place,
+        )
+        quarantine = Quarantine(holdings.volume, 1000)
+        contents = Contents(EmbeddedDocuments(keeping.database, "content"))
         return Store(
             StoreParts(
                 lobby=Lobby("store", gate, clients, Stats(0, "3"), keeping.clock),
                 holdings=holdings,
-                uploads=Uploads(
-                    {holdings.place: holdings},
-                    keeping.inventory,
-                    keeping.existence,
-                    wanted=1,
-                    hashing=Inline(),
-                    clock=keeping.clock,
-                    chance=lambda: 0.0,
-                    only=holdings.place,
-                ),
+                uploads=uploads,
+                restoring=Restoring(quarantine, uploads, contents),
                 desk=desk,
                 deliveries=Deliveries(reactor, 60),
                 registry=keeping.registry,

@@ -28,8 +28,11 @@ WITHOUT_TWISTED = {
     "moving.old_file",
     "moving.old_values",
     "placement",
+    "put_aside",
     "ranges",
     "referrers",
+    "verifying.reading",
+    "verifying.tally",
     "wishes",
 }
 CORE = WITHOUT_TWISTED | {
@@ -57,11 +60,13 @@ CORE = WITHOUT_TWISTED | {
     "protection",
     "purchases",
     "purchasing",
+    "quarantine",
     "readers",
     "recall",
     "registry",
     "remembered",
     "removal",
+    "restoring",
     "shield",
     "sink",
     "stats",
@@ -83,6 +88,7 @@ CORE_PACKAGES = (
     "redis",
     "retrieve",
     "settings",
+    "verifying",
 )
 AT_THE_DOOR = {  # what speaks HTTP, or puts together what does
     "assembly",
