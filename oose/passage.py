@@ -21,6 +21,10 @@ class Passage:
         """Whether a file of it is becoming visible, or is and may not be recorded yet."""
         return content_hash in self._coming
 
+    def is_going(self, content_hash: str) -> bool:
+        """Whether somebody is about to take it away."""
+        return content_hash in self._going
+
     async def come(self, content_hash: str) -> None:
         """One more comes; `came` ends it."""
         if len(self._going):  # which is rare

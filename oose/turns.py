@@ -48,6 +48,9 @@ class Turns:
     def __len__(self) -> int:
         return len(self._turns)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._turns
+
     @asynccontextmanager
     async def of(self, key: str) -> AsyncIterator[None]:
         """Within, it is one's turn."""
