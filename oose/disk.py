@@ -114,6 +114,19 @@ class Disk:
         self._seen = self._look()
         return identity
 
+    def is_signed(self) -> bool:
+        """Whether it says that it is this store's disk; `NotOurs` where it is another's."""
+        try:
+            self._read_identity()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def sign(self) -> None:
+        """Have it say so, also where it is not empty: for `oose.moving.adoption`."""
+        if not self.is_signed():
+            self._identify()
+
     def hold(self) -> None:
         """Have the enrolled disk for this process alone; `InUse` when another has it."""
         if self._lock is not None:
@@ -170,8 +183,12 @@ class Disk:
             raise NotOurs(f"{self.root} is not empty and has no {IDENTITY}")
         for draft in there:  # the first start was cut short
             draft.unlink()
+        return self._identify()
+
+    def _identify(self) -> str:
         identity = secrets.token_hex(16)
-        write_whole(path, json.dumps({"store": self.name, "id": identity}))
+        text = json.dumps({"store": self.name, "id": identity})
+        write_whole(self.root / IDENTITY, text)
         return identity
 
     # Room.

@@ -140,6 +140,15 @@ def everything(count: int) -> Iterator[Old]:
         yield from purchases(number)
 
 
+def as_of(now: int, documents: Iterator[Old]) -> Iterator[Mapping[str, Any]]:
+    """The documents at another moment: those purchases are over that were."""
+    for each in documents:
+        document = dict(each.as_document())
+        if "expirationDate" in document:
+            document["expirationDate"] += now - NOW
+        yield document
+
+
 def keys(count: int) -> int:
     """How many documents that is."""
     sold = (count + 3) // 4

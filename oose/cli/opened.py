@@ -1,9 +1,10 @@
 """The databases that the configuration names, open for a command that works on them."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from attrs import evolve, frozen
+from twisted.internet.task import deferLater
 
 from oose.cli.configuration import read_configuration
 from oose.cli.couchdb import PATIENCE, policy_of
@@ -12,9 +13,9 @@ from oose.cli.reacting import run_reacting
 from oose.databases import Cluster, Databases, OneMachine
 from oose.embedded.database import FILE_NAME
 from oose.first_start import make_root
-from oose.pool import Inline
 from oose.settings import Settings
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -33,8 +34,7 @@ def on_databases(
     """What `work` makes of the databases of the configuration; `CommandFailed`.
 
     A service may run on them meanwhile. An embedded database that is not there comes into being
-    only with `make`. A process can do this once, as it runs the reactor; calls to an embedded
-    database are done when they return, so long work lets the reactor have its turn in between.
+    only with `make`. A process can do this once, as it runs the reactor.
     """
     settings = read_configuration(config)
     if settings.couchdb is None:
@@ -51,10 +51,25 @@ def on_databases(
     return run_reacting(run)
 
 
+@frozen
+class BetweenTurns:
+    """A `Pool` that runs calls in the reactor's own thread, between its turns.
+
+    What was asked for within one turn is done together, and an interrupt is heard.
+    """
+
+    reactor: Any
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Pool.run`."""
+        await deferLater(self.reactor, 0)
+        return call(*args, **kwargs)
+
+
 def databases_of(settings: Settings, reactor: Any) -> Databases:
     """Those of one machine or of a cluster, not open yet; patient, as nobody else waits."""
     if settings.couchdb is None:
-        here = Inline()
+        here = BetweenTurns(reactor)
         return OneMachine(settings, here, here, here)
     redis = settings.redis
     assert redis is not None  # a cluster names both

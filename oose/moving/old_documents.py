@@ -167,7 +167,7 @@ def agreed(field: str, body: Body, key: str | None) -> str:
     """A name that a field and the key say, both or one of them."""
     found = name(body.get(field) or key)
     if found is None:
-        raise NotUnderstood(f"it does not say a {field} that could be one")
+        raise NotUnderstood(f"it does not say a {field} that a configuration could have")
     if key is not None and key != found:
         raise NotUnderstood(f"its key and its fields name a different {field}")
     return found

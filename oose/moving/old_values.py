@@ -7,6 +7,8 @@ flags and as text. Each function returns None for what says nothing.
 from datetime import UTC, datetime
 from math import isfinite
 
+from oose.settings.kinds import label
+
 MOST = 2**53  # beyond it JSON's numbers are not exact
 LAST_MOMENT = 8_640_000_000_000_000  # ms since 1970: the last that JavaScript knows
 FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
@@ -20,11 +22,11 @@ def text(value: object) -> str | None:
 
 
 def name(value: object) -> str | None:
-    """A prism's or a store's name, which is a part of keys."""
-    found = text(value)
-    if found is None or len(found) > 255 or set(found) & set(":/ "):
+    """A prism's or a store's name, if it is one that a configuration takes today."""
+    try:
+        return label(value)
+    except ValueError:
         return None
-    return found
 
 
 def number(value: object) -> int | None:

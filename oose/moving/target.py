@@ -10,7 +10,7 @@ from oose.metadata.documents import Document, Documents, Stale, Write
 from oose.purchases import Purchase
 from oose.together import together
 
-SIDE_BY_SIDE = 50  # purchases
+SIDE_BY_SIDE = 250  # purchases
 
 Bodies = Mapping[str, Mapping[str, Any]]
 

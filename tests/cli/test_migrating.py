@@ -25,7 +25,7 @@ from oose.settings import read
 from tests.cli.asking import Asking
 from tests.cli.machines import Alone, Together, together, write_lines
 from tests.cli.on_reactor import AskingBeside
-from tests.generated_2x import NOW, Old, damaged, everything, peers, records
+from tests.generated_2x import Old, as_of, damaged, everything, peers, records
 from tests.process.twistd import REPOSITORY
 
 
@@ -54,15 +54,8 @@ def alone(tmp_path: Path) -> Alone:
 
 
 def still_good(documents: Iterator[Old]) -> Sequence[Mapping[str, Any]]:
-    """The documents with purchases moved to today, so that those are over which were."""
-    now = int(time.time() * 1000)
-    found = []
-    for each in documents:
-        body = dict(each.body)
-        if "expirationDate" in body:
-            body["expirationDate"] += now - NOW
-        found.append({"_id": each.id, **body})
-    return found
+    """The documents as they would be today."""
+    return list(as_of(int(time.time() * 1000), documents))
 
 
 def put_all(cluster: Together, documents: Sequence[Mapping[str, Any]]) -> None:
