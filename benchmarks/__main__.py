@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from benchmarks import cluster, delivery, demand, latency, memory, small, upload
+from benchmarks import cluster, delivery, demand, latency, memory, migrate, small, upload
 from benchmarks.report import Row, machine, show
 from benchmarks.running import WORK
 
@@ -15,6 +15,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "small": small.run,
     "latency": latency.run,
     "cluster": cluster.run,
+    "migrate": migrate.run,
     "demand": demand.run,
 }
 
