@@ -72,9 +72,13 @@ class RedisPurchases:
 
     async def of(self, *hashes: str, limit: int | None = None) -> Sequence[str]:
         """See `Purchases.of`: Redis has them by their tokens only, so all are looked at."""
+        wanted = {each.encode() for each in hashes}
         found: dict[str, None] = {}
-        async for page in self.each():
-            found.update((each.token, None) for each in page if each.hash in hashes)
+        async for names in keys(self._connection, self._prefix, "purchase", of_type="hash"):
+            asked: list[Command] = [(b"HGET", name, b"hash") for name in names]
+            replies = await self._connection.ask(*asked, again=True) if asked else []
+            own = [name for name, each in zip(names, replies, strict=True) if each in wanted]
+            found.update((token, None) for token in map(self._token, own) if token is not None)
             if limit is not None and len(found) >= limit:
                 break
         return list(found)[:limit]
@@ -123,9 +127,12 @@ class RedisPurchases:
         fields = read(self._connection, reply)
         if not fields:
             return None
+        token = self._token(name)
+        if token is None:
+            raise damaged()
         try:
             return Purchase(
-                name.removeprefix(self._key("")).decode("utf-8", "surrogatepass"),
+                token,
                 fields["hash"],
                 fields["ext"],
                 tuple(fields["referrer"].split(",")) if fields["referrer"] else (),
@@ -134,6 +141,13 @@ class RedisPurchases:
             )
         except (KeyError, ValueError):
             raise damaged() from None
+
+    def _token(self, name: bytes) -> str | None:
+        """The token that a key is of; None for a key that none of ours is like."""
+        try:
+            return name.removeprefix(self._key("")).decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return None
 
     def _key(self, token: str) -> bytes:
         return key(self._prefix, "purchase", token)

@@ -48,7 +48,7 @@ async def test_an_expired_purchase_is_found_until_it_is_pruned(database: Embedde
 async def test_many_are_pruned_a_few_at_a_time_and_others_have_their_turn_between(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(purchases_here, "AT_ONCE", 2)
+    monkeypatch.setattr(purchases_here, "GONE_AT_ONCE", 2)
     writer = ByHand()
     database = EmbeddedDatabase(tmp_path / "x.sqlite", writer=writer, readers=Inline())
     await done(writer, database.open())
