@@ -1,13 +1,7 @@
 """The clones that one store holds: the files on its disk and their inventory records together."""
 
-import hashlib
-import json
-import os
 from collections.abc import Callable
 
-from attrs import evolve, frozen
-
-from oose.address import hash_type_of
 from oose.burial import Burial, not_here
 from oose.counting import some
 from oose.disk import Found
@@ -22,18 +16,10 @@ from oose.metadata.records import InventoryRecord, record_id
 from oose.placement import Candidate
 from oose.receiving import Reception
 from oose.registry import Registry
+from oose.verifying.verifier import Verifier
 from oose.volume import OpenFile, Volume
 
-PIECE = 16 * 1024 * 1024  # bytes that verification reads before others have their turn
 _log = part("store")
-
-
-@frozen
-class Digest:
-    """What a file's bytes hash to, and how many there are."""
-
-    content_hash: str
-    size: int
 
 
 class Holdings:
@@ -54,7 +40,7 @@ class Holdings:
         self._inventory = inventory
         self._existence = existence
         self._registry = registry
-        self._now = now
+        self.verifier = Verifier(place, volume, inventory, existence, now)
         self.burial = Burial(place, volume, self.record, self._forget, now)
 
     # Start.
@@ -179,29 +165,8 @@ class Holdings:
     # Verification and removal.
 
     async def verify(self, content_hash: str) -> Status:
-        """Read the file again: a corrupt one goes to quarantine and out of the inventory."""
-        found = await self.volume.find(content_hash)
-        if found is None:
-            await self._forget(content_hash)
-            return "missing"
-        digest = await self._digest(found, hash_type_of(content_hash))
-        if digest.content_hash == content_hash:
-            _log.debug("{hash} on {place} is whole", hash=content_hash, place=self.place)
-            await self._note_verified(content_hash)
-            return "ok"
-        why = {
-            "hash": content_hash,
-            "found": digest.content_hash,
-            "size": digest.size,
-            "path": found.relative_path,
-            "at": self._now(),
-        }
-        await self._forget(content_hash)
-        await self.volume.set_aside(found.relative_path, content_hash, json.dumps(why))
-        _log.error(
-            "{hash} on {place} is corrupt: in quarantine", hash=content_hash, place=self.place
-        )
-        return "corrupt"
+        """Read the file again: see `Verifier.verify`."""
+        return await self.verifier.verify(content_hash)
 
     async def remove(self, content_hash: str, *, before: int | None = None) -> None:
         """Delete the clone: record first, so that nothing is listed that is gone; `NotFound`.
@@ -219,30 +184,6 @@ class Holdings:
                 await self.volume.remove(found.relative_path)
         _log.debug("{hash} is removed from {place}", hash=content_hash, place=self.place)
 
-    async def _digest(self, found: Found, hash_type: str) -> Digest:
-        file = await self.volume.open(found.relative_path)
-        digest = hashlib.new(hash_type)
-        try:
-            for offset in range(0, file.size, PIECE):
-                await self.volume.pool.run(_hash_piece, digest, file.descriptor, offset)
-        except OSError as error:
-            raise Unavailable(
-                f"The disk of {self.place} could not be read: {error.strerror}"
-            ) from error
-        finally:
-            file.close()
-        return Digest(digest.hexdigest(), file.size)
-
-    async def _note_verified(self, content_hash: str) -> None:
-        while True:
-            document = await self._inventory.get(record_id(content_hash, self.prism, self.store))
-            if document is None:
-                return
-            record = evolve(InventoryRecord.from_document(document), verified=self._now())
-            answer = await self._inventory.put(document.id, record.to_body(), document.rev)
-            if not isinstance(answer, Stale):
-                return
-
     async def _forget(self, content_hash: str) -> None:
         while True:
             document = await self._inventory.get(record_id(content_hash, self.prism, self.store))
@@ -251,13 +192,3 @@ class Holdings:
             if not isinstance(await self._inventory.delete(document.id, document.rev), Stale):
                 break
         self._existence.forget(content_hash)
-
-
-def _hash_piece(digest: "hashlib._Hash", descriptor: int, offset: int) -> None:
-    end = offset + PIECE
-    while offset < end:
-        data = os.pread(descriptor, min(1024 * 1024, end - offset), offset)
-        if not data:
-            return
-        digest.update(data)
-        offset += len(data)

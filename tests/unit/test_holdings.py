@@ -1,6 +1,5 @@
 import errno
 import hashlib
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ from attrs import evolve
 from oose.address import old_relative_path
 from oose.disk import IDENTITY
 from oose.errors import NotFound, Unavailable
-from oose.holdings import PIECE, Holdings
+from oose.holdings import Holdings
 from oose.metadata.documents import Stale
 from oose.metadata.records import InventoryRecord
-from tests.unit.faults import before, descriptors, fail
-from tests.unit.keeping import NOW, Keeping
-from tests.unit.logged import logged
+from tests.unit.faults import fail
+from tests.unit.keeping import Keeping
 
 DATA = b"a film"
 HASH = hashlib.sha1(DATA).hexdigest()
@@ -153,104 +151,6 @@ async def test_while_the_inventory_is_away_the_disks_word_is_enough(
         await store.own_record("0" * 40)
 
 
-# Verification
-
-
-@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1])
-@pytest_twisted.ensureDeferred
-async def test_a_file_that_is_as_it_was_is_noted_as_verified(
-    keeping: Keeping, store: Holdings, size: int
-) -> None:
-    record = await keeping.put(store, b"x" * size)
-    keeping.clock.advance(5)
-    assert await store.verify(record.hash) == "ok"
-    assert await store.record(record.hash) == evolve(record, verified=NOW + 5000)
-    assert descriptors(str(store.volume.disk.content)) == 0
-
-
-@pytest.mark.parametrize("place", [None, old_relative_path(HASH, "mp4")])
-@pytest_twisted.ensureDeferred
-async def test_a_corrupt_file_goes_to_quarantine_and_out_of_the_inventory(
-    keeping: Keeping, store: Holdings, place: str | None
-) -> None:
-    record = await keeping.put(store, DATA, place=place)
-    assert await store.own_record(HASH) == record  # and so it is in the cache
-    path_of(store, record).write_bytes(b"b film")
-    with logged("error") as messages:
-        assert await store.verify(HASH) == "corrupt"
-    assert messages == [f"{HASH} on p1:s1 is corrupt: in quarantine"]
-    assert not path_of(store, record).exists()
-    assert await store.record(HASH) is None
-    assert await store.own_record(HASH) is None
-    kept = store.volume.disk.quarantine / f"{HASH}.mp4"
-    assert kept.read_bytes() == b"b film"
-    assert json.loads(kept.with_name(kept.name + ".why.json").read_text()) == {
-        "hash": HASH,
-        "found": hashlib.sha1(b"b film").hexdigest(),
-        "size": 6,
-        "path": record.relative_path,
-        "at": NOW,
-    }
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_file_that_is_missing_is_no_longer_listed(
-    keeping: Keeping, store: Holdings
-) -> None:
-    record = await keeping.put(store, DATA)
-    path_of(store, record).unlink()
-    assert await store.verify(HASH) == "missing"
-    assert await store.record(HASH) is None
-    assert await store.verify(HASH) == "missing"
-
-
-@pytest_twisted.ensureDeferred
-async def test_nothing_is_missing_on_a_disk_that_is_not_there(
-    keeping: Keeping, store: Holdings
-) -> None:
-    await keeping.put(store, DATA)
-    store.volume.disk.root.rename(keeping.folder / "away")
-    with pytest.raises(Unavailable):
-        await store.verify(HASH)
-    assert await store.record(HASH) is not None
-
-
-@pytest.mark.parametrize("call", ["pread", "listdir"])
-@pytest_twisted.ensureDeferred
-async def test_a_file_that_cannot_be_read_is_not_taken_for_a_corrupt_one(
-    keeping: Keeping, store: Holdings, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    record = await keeping.put(store, b"x" * 100_000)
-    with monkeypatch.context() as faulty:
-        fail(faulty, call, errno.EIO, on="content")
-        with pytest.raises(Unavailable, match="Input/output error"):
-            await store.verify(record.hash)
-    assert await store.record(record.hash) == record
-    assert path_of(store, record).exists()
-    assert descriptors(str(store.volume.disk.content)) == 0
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_file_that_gets_shorter_while_it_is_read_is_corrupt(
-    keeping: Keeping, store: Holdings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record = await keeping.put(store, b"x" * 100_000)
-    before(monkeypatch, "pread", lambda: path_of(store, record).write_bytes(b"x" * 10))
-    assert await store.verify(record.hash) == "corrupt"
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_file_without_a_record_can_be_verified_and_gets_none(
-    keeping: Keeping, store: Holdings
-) -> None:
-    record = await keeping.put(store, DATA)
-    document = await keeping.inventory.get(record.id)
-    assert document is not None
-    await keeping.inventory.delete(record.id, document.rev)
-    assert await store.verify(HASH) == "ok"
-    assert await store.record(HASH) is None
-
-
 # Removal
 
 
@@ -320,15 +220,6 @@ def interrupted(keeping: Keeping, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for call in ("put", "delete"):
         interrupt(call)
     return refused
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_verification_keeps_what_another_wrote_meanwhile(
-    record: InventoryRecord, store: Holdings, interrupted: list[str]
-) -> None:
-    assert await store.verify(HASH) == "ok"
-    assert interrupted == ["put"]
-    assert await store.record(HASH) == evolve(record, verified=NOW, mime_type="video/ogg")
 
 
 @pytest_twisted.ensureDeferred

@@ -1,0 +1,47 @@
+"""How files are read: at which pace, how much at a time, and until when."""
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from oose.pace import Pace
+from oose.verifying.reading import Reading, read_some
+from oose.verifying.tally import Tally
+from oose.volume import Volume
+
+PIECE = 16 * 1024 * 1024  # bytes that are read before others have their turn
+LEAST = 64 * 1024  # of them, however slow it is
+A_SECOND = 8  # pieces at a limited rate, so that no viewer waits for many of them
+AT_ONCE = 100  # files that are gone through in one piece
+
+
+def always() -> bool:
+    """Go on."""
+    return True
+
+
+@frozen
+class Manner:
+    """Reads at a `pace` of bytes, if any, a `piece` at a time, as long as it is `going`."""
+
+    pace: Pace | None = None
+    piece: int = PIECE
+    going: Callable[[], bool] = always
+
+    async def read(self, volume: Volume, readings: Sequence[Reading], tally: Tally) -> None:
+        """Read files to their ends, unless it is stopped before."""
+        left = list(readings)
+        while left and self.going():
+            if self.pace is not None:
+                await self.pace.take(0)  # until what was read is paid for
+            some, left = left[:AT_ONCE], left[AT_ONCE:]
+            count = await volume.pool.run(read_some, volume.disk, some, self.piece)
+            tally.bytes += count
+            if self.pace is not None:
+                await self.pace.take(count)
+            left = [each for each in some if not each.over] + left
+
+
+def piece_at(rate: int | None) -> int:
+    """How many bytes to read at a time where so many may be read a second."""
+    return PIECE if rate is None else max(LEAST, min(PIECE, rate // A_SECOND))
