@@ -60,5 +60,6 @@ class Turns:
             yield
         finally:
             turn.end()
-            if turn.free == self._at_once and not turn.waiting:
+            is_unused = turn.free == self._at_once and not turn.waiting
+            if is_unused and self._turns.get(key) is turn:  # the one moved up may have been faster
                 del self._turns[key]

@@ -74,3 +74,35 @@ def test_one_that_comes_while_others_move_up_waits_behind_them() -> None:
     waiting.callback(None)
     late[0].callback(None)
     assert (said, len(turns)) == (["first", "waiting", "late"], 0)
+
+
+def test_the_last_that_ends_at_once_leaves_nothing_behind() -> None:
+    turns, said = Turns(1), list[str]()
+    first, ended = begin(turns, "a", said, "first")
+
+    async def work() -> None:
+        async with turns.of("a"):
+            said.append("second")
+
+    _ = Deferred.fromCoroutine(work())
+    first.callback(None)
+    assert (said, len(turns), ended.called) == (["first", "second"], 0, True)
+
+
+def test_who_comes_when_the_last_has_ended_is_not_forgotten_with_it() -> None:
+    turns, said = Turns(1), list[str]()
+    first, _ = begin(turns, "a", said, "first")
+    late: list[Deferred[None]] = []
+
+    async def work() -> None:
+        async with turns.of("a"):
+            pass
+        late.append(begin(turns, "a", said, "late")[0])
+
+    _ = Deferred.fromCoroutine(work())
+    first.callback(None)
+    assert (said, len(turns)) == (["first", "late"], 1)
+    begin(turns, "a", said, "later")
+    assert said == ["first", "late"]
+    late[0].callback(None)
+    assert said == ["first", "late", "later"]
