@@ -31,9 +31,11 @@ class Manner:
     async def read(self, volume: Volume, readings: Sequence[Reading], tally: Tally) -> None:
         """Read files to their ends, unless it is stopped before."""
         left = list(readings)
-        while left and self.going():
+        while left:
             if self.pace is not None:
                 await self.pace.take(0)  # until what was read is paid for
+            if not self.going():
+                return
             some, left = left[:AT_ONCE], left[AT_ONCE:]
             count = await volume.pool.run(read_some, volume.disk, some, self.piece)
             tally.bytes += count

@@ -193,12 +193,15 @@ class Verification:
         entries = due.take(before, FILES, manner.piece * PIECES)
         if not entries:
             return await self._settled()
+        is_read = False
         try:
             hashes = [each.hash for each in entries]
             lookings = await self._verifier.look(hashes, manner, before=before)
+            is_read = True
             await self._settled()
-        except Unavailable:
-            due.put_back(entries)
+        except Exception as error:
+            if is_read or isinstance(error, Unavailable):  # it was not the fault of these
+                due.put_back(entries)
             raise
         settling = self._settle(due, manner, entries, lookings, note)
         self._settling = Deferred.fromCoroutine(settling)

@@ -198,14 +198,10 @@ async def keeping(tmp_path: Path) -> AsyncIterator[Keeping]:
 
 @pytest_twisted.ensureDeferred
 async def test_the_records_of_one_store_are_listed(keeping: Keeping) -> None:
-    expected = []
-    for number in range(5):
+    names = [f"{number:040x}" for number in range(5)]
+    for number, name in enumerate(names):
         for place in ("s1", "s2"):
-            name = f"{number:040x}"
-            path = f"00/00/{name}.bin"
-            record = InventoryRecord(
-                name, "p1", place, "a/b", "bin", path, 1, 0, verified=9 - number
-            )
+            record = InventoryRecord(name, "p1", place, "a/b", "x", "x", 1, 0, verified=9 - number)
             await keeping.inventory.put(record.id, record.to_body())
     due = Due("p1:s1", keeping.inventory, Pace(None, keeping.clock))
     await due.look()
