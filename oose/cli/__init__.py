@@ -15,6 +15,8 @@ from oose.cli.local import hash_command, path_command
 from oose.cli.migrating import migrate_command
 from oose.cli.operating import cache_group, status_command
 from oose.cli.peers import peer_group
+from oose.cli.quarantine import quarantine_group
+from oose.cli.removing import protect_command, remove_command
 from oose.cli.uploading import upload_command
 from oose.cli.users import user_group
 
@@ -112,6 +114,9 @@ for _each in (
     download_command,
     detail_command,
     purchase_command,
+    remove_command,
+    protect_command,
+    quarantine_group,
     cache_group,
     status_command,
     user_group,
