@@ -11,7 +11,14 @@ from oose.address import parse_content_name, parse_relative_path, parse_token
 from oose.arrivals import Arrivals
 from oose.deliver.delivery import PURCHASED, STATIC, Deliveries, Outgoing
 from oose.disposition import content_disposition
-from oose.errors import BadInput, ChecksumMismatch, NotAllowed, NotFound, Unavailable
+from oose.errors import (
+    BadInput,
+    ChecksumMismatch,
+    NotAllowed,
+    NotFound,
+    OoseError,
+    Unavailable,
+)
 from oose.holdings import Holdings
 from oose.media_types import media_type_of
 from oose.metadata.records import InventoryRecord
@@ -21,6 +28,8 @@ from oose.purchasing import PurchaseDesk
 from oose.registry import Registry
 from oose.restoring import Restoring
 from oose.uploads import Uploads
+from oose.verifying.verification import Verification
+from oose.verifying.verifier import Outcome
 from oose.vouchers import VOUCHER, Voucher, Vouchers
 from oose.web.answers import Answer, json_answer
 from oose.web.fields import Fields, json_body
@@ -32,6 +41,7 @@ from oose.web.routing import Access, Routes
 
 routes = Routes()
 MOST_TIME = 2**53  # ms since 1970
+MOST_RATE = 2**53  # bytes a second
 
 
 @frozen
@@ -50,6 +60,7 @@ class StoreParts:
     internal: str | None
     max_upload: int | None
     vouchers: Vouchers | None = None
+    verification: Verification | None = None
 
 
 class Store:
@@ -149,8 +160,26 @@ class Store:
         """Read files again and compare."""
         asked = fields.hashes()
         if isinstance(asked, str):
-            return await self._verify(asked)
-        return {content_hash: await self._verify(content_hash) for content_hash in asked}
+            return {"hash": asked, "status": await self._holdings.verify(asked)}
+        found = await self._holdings.verifier.verify_each(asked)
+        return {each: judged(each, outcome) for each, outcome in found.items()}
+
+    @routes.at("/verification/start", "POST", access=Access.PEER, body=json_body)
+    async def verification_start(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Read all files of this store again, or those last verified longer ago."""
+        older = fields.number("olderThan", least=0, most=MOST_TIME)
+        rate = fields.number("rate", least=0, most=MOST_RATE)
+        return self._verification.review((older or 0) / 1000, rate)
+
+    @routes.at("/verification/status", "POST", access=Access.PEER)
+    async def verification_status(self, request: IntakeRequest) -> Mapping[str, Any]:
+        """How far that has come."""
+        return self._verification.reviewed()
+
+    @routes.at("/verification/stop", "POST", access=Access.PEER)
+    async def verification_stop(self, request: IntakeRequest) -> Mapping[str, Any]:
+        """Let it be."""
+        return self._verification.stop_review()
 
     @routes.at("/content/remove", "POST", access=Access.PEER, body=json_body)
     async def remove(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
@@ -242,8 +271,11 @@ class Store:
         found = await self._holdings.volume.find(content_hash)
         return {"exists": found is not None, "ext": found.ext if found is not None else ""}
 
-    async def _verify(self, content_hash: str) -> Mapping[str, Any]:
-        return {"hash": content_hash, "status": await self._holdings.verify(content_hash)}
+    @property
+    def _verification(self) -> Verification:
+        if self._parts.verification is None:
+            raise Unavailable("Nothing is verified by itself in this process")
+        return self._parts.verification
 
     async def _purchase(self, token: str) -> Purchase:
         try:
@@ -287,6 +319,13 @@ class Store:
     def _internal(self, path: str) -> str | None:
         prefix = self._parts.internal
         return f"{prefix}/{path}" if prefix is not None else None
+
+
+def judged(content_hash: str, outcome: Outcome) -> Mapping[str, Any]:
+    """What verification of one of many files came to."""
+    if isinstance(outcome, OoseError):
+        return {"hash": content_hash, "status": "unknown", "error": outcome.message}
+    return {"hash": content_hash, "status": outcome}
 
 
 def disposition(request: IntakeRequest, filename: str) -> str:

@@ -91,7 +91,7 @@ class Verification:
         """
         if self._review is None or not self._review.is_going:
             now = self._now()
-            since = now - int(older * 1000)
+            since = max(1, now - int(older * 1000))  # and what never was is before that
             due = Due(self.place, self._inventory, self._requests, since=since)
             usual = self._limits.rate if rate is None else rate or None
             manner = self._manner_at(usual, self._is_reviewing)

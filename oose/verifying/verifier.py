@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve
 
-from oose.errors import NotFound, OoseError
+from oose.errors import NotFound
 from oose.existence import Existence
 from oose.keepers import Status
 from oose.log import part
@@ -55,22 +55,26 @@ class Verifier:
     # On demand.
 
     async def verify(self, content_hash: str) -> Status:
-        """Read one file again: see `Keeper.verify`. A file that has no record gets none."""
-        return (await self.verify_each([content_hash]))[content_hash]
+        """Read one file again: see `Keeper.verify`. A file that has no record gets none.
 
-    async def verify_each(self, hashes: Sequence[str]) -> Mapping[str, Status]:
-        """The same of several; an error where any of them cannot be judged."""
-        statuses: dict[str, Status] = {}
+        `CannotTell` where it cannot be judged.
+        """
+        outcome = (await self.verify_each([content_hash]))[content_hash]
+        if isinstance(outcome, CannotTell):
+            raise outcome
+        return outcome
+
+    async def verify_each(self, hashes: Sequence[str]) -> Mapping[str, Outcome]:
+        """The same of several; each has an outcome."""
+        found: dict[str, Outcome] = {}
         for start in range(0, len(hashes), AT_ONCE):
             some = hashes[start : start + AT_ONCE]
-            outcomes = dict(await self.settle(await self.look(some)))
+            outcomes = await self.settle(await self.look(some))
             for each in some:
-                outcome = outcomes[each] if each in outcomes else await self._judge(each)
-                if isinstance(outcome, OoseError):
-                    raise outcome
+                outcome = outcomes.get(each) or await self._doubt(each, AT_FULL_SPEED)
                 assert outcome is not None  # nothing stops it
-                statuses[each] = outcome
-        return statuses
+                found[each] = outcome
+        return found
 
     # In bulk: two requests for all of them, and more only for what is not whole.
 
@@ -134,7 +138,7 @@ class Verifier:
 
     # One of which something is wrong.
 
-    async def _judge(self, content_hash: str, manner: Manner = AT_FULL_SPEED) -> Status | None:
+    async def _judge(self, content_hash: str, manner: Manner) -> Status | None:
         """How a clone is, after a closer look; None where it was stopped before."""
         volume = self._volume
         for _ in range(TRIES):
