@@ -10,7 +10,8 @@ import pytest
 import pytest_twisted
 from attrs import define, evolve
 
-from oose import engine
+from oose import engine, tombstones
+from oose.address import relative_path
 from oose.errors import Unavailable
 from oose.settings import Settings
 from oose.settings.reader import check
@@ -265,3 +266,57 @@ def is_away(machine: Machine) -> bool:
     except Unavailable:
         return True
     return False
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_was_away_while_content_was_removed_does_not_bring_it_back(
+    shared: Shared, couchdb: Pouchdb
+) -> None:
+    async with shared.machine(shared.settings(1)) as one:
+        await ready(one)
+        async with shared.machine(shared.settings(2)) as two:
+            await ready(two)
+            await until(lambda: one.service._assembly.registry.serving("p2:s2"))
+            await log_in(one)
+            file = await one.upload(b"hello")
+            assert file["count"] == 2
+        await until(lambda: not one.service._assembly.registry.serving("p2:s2"))
+        answer = await one.ask("/content/remove", {"hash": file["hash"]}, headers=basic(PEER))
+        assert answer.json()["removed"] == 1
+        assert answer.json()["waiting"] == ["p2:s2"]
+        async with shared.machine(shared.settings(2)) as two:
+            await ready(two)
+            place = two.service._assembly.holdings[0]
+            path = f"/static/{relative_path(file['hash'], 'txt')}"
+            assert (await two.ask(path, method="GET", store=0)).status == 404
+            await until(lambda: two.content() == [])
+            assert [each.name for each in place.volume.disk.quarantine.glob("*.txt")] == [
+                f"{file['hash']}.txt"
+            ]
+            assert (await one.ask("/content/detail", {"hash": file["hash"]})).json()[
+                "exists"
+            ] is False
+            await until(lambda: one.service._assembly.registry.serving("p2:s2"))
+            assert (await one.upload(b"hello"))["count"] == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_that_could_not_be_reached_hears_of_it(
+    shared: Shared, couchdb: Pouchdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tombstones, "GRACE", 0)
+    async with (
+        shared.machine(shared.settings(1)) as one,
+        shared.machine(shared.settings(2)) as two,
+    ):
+        await ready(one)
+        await ready(two)
+        await until(lambda: one.service._assembly.registry.serving("p2:s2"))
+        await log_in(one)
+        file = await one.upload(b"hello")
+        clearance = two.service._assembly.holdings[0].burial.clearance
+        await until(lambda: clearance.is_given)
+        monkeypatch.setattr(one.service._assembly.keepers, "get", lambda place: None)
+        answer = await one.ask("/content/remove", {"hash": file["hash"]}, headers=basic(PEER))
+        assert answer.json()["waiting"] == ["p1:s1", "p2:s2"]
+        await until(lambda: (one.content(), two.content()) == ([], []))
