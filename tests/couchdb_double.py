@@ -212,9 +212,15 @@ class Cluster(Resource):
         if request.method == b"PUT" and not rest:
             return self._make(request, name)
         store = self._store(request, name)
-        values = {key.decode(): each[0].decode() for key, each in request.args.items()}
+        if rest and rest[0] == "_design":
+            return self._design(request, store, "/".join(rest), body)
         if rest and not rest[0].startswith("_"):
             return self._one(request, store, "/".join(rest), body)
+        return await self._all(request, store, rest, body)
+
+    async def _all(
+        self, request: Request, store: Store, rest: Sequence[str], body: Any
+    ) -> tuple[int, object]:
         match rest:
             case []:
                 return 200, {"update_seq": store.seq, "instance_start_time": str(store.life)}
@@ -229,15 +235,28 @@ class Cluster(Resource):
                 is_doubtful = any(row.get("accepted") for row in rows)
                 return 202 if is_doubtful else 201, rows
             case ["_all_docs"]:
-                return 200, self._rows(store, {k: json.loads(v) for k, v in values.items()})
+                return 200, self._rows(store, _values(request))
             case ["_all_docs", "queries"]:
                 return 200, {"results": [self._rows(store, each) for each in body["queries"]]}
+        values = {key.decode(): each[0].decode() for key, each in request.args.items()}
         return 200, await self._changes(store, values)
 
     def _one(self, request: Request, store: Store, name: str, body: Any) -> tuple[int, object]:
         if request.method == b"PUT":
             return 201, self._write(store, {**body, "_id": name})
         return 200, self._document(store, name)
+
+    def _design(self, request: Request, store: Store, name: str, body: Any) -> tuple[int, object]:
+        name, _, view = name.partition("/_view/")
+        document = self._document(store, name) if request.method == b"GET" else None
+        if document is not None:
+            return 200, self._held(store, _values(request)) if view else document
+        if self._who(request) != ADMIN:
+            raise Refused(401, "unauthorized", "You are not a db or server admin.")
+        row = self._write(store, {**body, "_id": name})
+        if "error" in row:
+            raise Refused(409, row["error"], row["reason"])
+        return 201, row
 
     def _make(self, request: Request, name: str) -> tuple[int, object]:
         if self._who(request) != ADMIN:
@@ -288,6 +307,22 @@ class Cluster(Resource):
             rows.append({**row, "doc": document} if asked.get("include_docs") else row)
         return {"total_rows": len(names), "offset": 0, "rows": rows}
 
+    def _held(self, store: Store, asked: JSON) -> JSON:
+        """What the view's function makes of the documents."""
+        low, high = (tuple(each.encode() for each in asked[key]) for key in ("startkey", "endkey"))
+        if low > high:
+            raise Refused(400, "query_parse_error", "No rows can match your key range")
+        rows = []
+        for name in store.leaves:
+            leaf, (_, colon, place) = store.live(name), name.partition(":")
+            key = (place.encode(), name.encode())
+            if leaf is not None and colon and low <= key <= high:
+                told = ("relativePath", "size", "createdAt", "verifiedAt")
+                value = [leaf.rev, *(leaf.body.get(each) for each in told)]
+                rows.append((key, {"id": name, "key": [place, name], "value": value}))
+        in_order = [row for _, row in sorted(rows, key=lambda each: each[0])]
+        return {"total_rows": len(store.leaves), "offset": 0, "rows": in_order[: asked["limit"]]}
+
     async def _changes(self, store: Store, values: Mapping[str, str]) -> JSON:
         start = int(values["since"].partition("-")[0])
         if start >= len(store.written):
@@ -324,6 +359,10 @@ class Cluster(Resource):
         store.note(name)
         row = {"ok": True, "id": name, "rev": leaf.rev}
         return {**row, "accepted": True} if rival is not None or self.is_degraded else row
+
+
+def _values(request: Request) -> JSON:
+    return {key.decode(): json.loads(each[0]) for key, each in request.args.items()}
 
 
 @asynccontextmanager

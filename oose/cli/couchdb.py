@@ -37,7 +37,7 @@ def couchdb_group() -> None:
 @CONFIG
 @click.pass_obj
 def setup_command(desk: Desk, admin: str | None, config: str | None, *, from_stdin: bool) -> None:
-    """Make the databases, their rights and oose's account.
+    """Make the databases, their rights, their index and oose's account.
 
     Without --admin the configuration's own account makes the databases. The administrator's
     password comes from OOSE_COUCHDB_ADMIN_PASSWORD, from stdin, or is asked for.
@@ -51,8 +51,12 @@ def setup_command(desk: Desk, admin: str | None, config: str | None, *, from_std
         password = os.environ.get(ADMIN_PASSWORD) if not from_stdin else None
         account = as_admin(couchdb, admin, password or asked_once(from_stdin=from_stdin))
     done = asked_of_couchdb(settings, account, lambda client: prepare(client, couchdb))
-    made = [*done.databases, *([f"the account {couchdb.username}"] if done.account else [])]
-    value = {"databases": list(done.databases), "account": done.account}
+    made = [
+        *done.databases,
+        *(["the index of what stores have"] if done.index else []),
+        *([f"the account {couchdb.username}"] if done.account else []),
+    ]
+    value = {"databases": list(done.databases), "account": done.account, "index": done.index}
     desk.result(value, f"Made {', '.join(made)}" if made else "All of it is there already")
 
 

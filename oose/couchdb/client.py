@@ -116,9 +116,15 @@ class CouchClient:
         return self._understood(status, text, expected, is_anonymous=is_anonymous)
 
     async def listen(self, path: str, patience: float) -> Answer | None:
+        """The same as `wait`, of what may never happen."""
+        self.listens += 1
+        return await self.wait(path, patience)
+
+    async def wait(
+        self, path: str, patience: float, expected: Collection[int] = ()
+    ) -> Answer | None:
         """An answer that may take `patience` seconds; None when none came until then."""
         self._presence.check()
-        self.listens += 1
         request = self._request("GET", path, None, is_anonymous=False, repeat=False)
         try:
             status, text = await self._in_time(request, self.clock.seconds() + patience)
@@ -126,7 +132,7 @@ class CouchClient:
             return None
         except _Unheard as error:
             raise self._gone(error, may_be_done=True) from error
-        return self._understood(status, text, ())
+        return self._understood(status, text, expected)
 
     # Behind the requests.
 

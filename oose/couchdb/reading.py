@@ -5,7 +5,7 @@ Ranges are read in pages, and many documents in a few requests: each has to be a
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from oose.couchdb.client import CouchClient, query
 from oose.couchdb.rows import DESIGN, documents_got, documents_of_rows, understood
@@ -20,6 +20,8 @@ SIDE_BY_SIDE = 4  # requests
 FEW = 8  # ranges for which nothing special is done
 WIDEST = 20_000  # ids looked through in one request where the server knows no queries
 LAST = "\U0010ffff"  # sorts after every letter
+Begun = dict[str, tuple[list[Document], str | None]]
+"""By prefix its first documents, and from where to go on; None where these are all."""
 
 
 class Reader:
@@ -83,7 +85,7 @@ class Reader:
 
     async def _by_queries(self, prefixes: Sequence[str]) -> dict[str, list[Document]] | None:
         """None where the server does not know `queries`."""
-        found: dict[str, list[Document]] = {}
+        found: Begun = {}
         for some in slices(list(slices(prefixes, QUERIES)), SIDE_BY_SIDE):
             for answer in await self._side_by_side(some):
                 if answer is None:
@@ -91,11 +93,9 @@ class Reader:
                     return None
                 found.update(answer)
         self._client.knows_queries = True
-        return {prefix: await self._rest(prefix, rows) for prefix, rows in found.items()}
+        return {prefix: await self._whole(prefix, *begun) for prefix, begun in found.items()}
 
-    async def _side_by_side(
-        self, some: Sequence[Sequence[str]]
-    ) -> list[dict[str, list[Document]] | None]:
+    async def _side_by_side(self, some: Sequence[Sequence[str]]) -> list[Begun | None]:
         """The answers to several; the first of all goes alone, to see whether they are known."""
         if self._client.knows_queries:
             return await together(map(self._queries, some))
@@ -103,7 +103,7 @@ class Reader:
         others = [] if first is None else await together(map(self._queries, some[1:]))
         return [first, *others]
 
-    async def _queries(self, prefixes: Sequence[str]) -> dict[str, list[Document]] | None:
+    async def _queries(self, prefixes: Sequence[str]) -> Begun | None:
         asked = [
             {"start_key": each, "end_key": each + LAST, "include_docs": True, "limit": PAGE}
             for each in prefixes
@@ -118,14 +118,15 @@ class Reader:
         if answer.status >= 400:
             return None
         with understood():
-            each = [documents_of_rows(result) for result in answer.value["results"]]
+            each = [
+                (documents_of_rows(result), next_of_rows(result))
+                for result in answer.value["results"]
+            ]
             return dict(zip(prefixes, each, strict=True))
 
-    async def _rest(self, prefix: str, found: list[Document]) -> list[Document]:
+    async def _whole(self, prefix: str, found: list[Document], start: str | None) -> list[Document]:
         """With what is beyond the first page."""
-        if len(found) < PAGE:
-            return found
-        return found + await self.range(found[-1].id + "\0", prefix + LAST)
+        return found if start is None else found + await self.range(start, prefix + LAST)
 
     # The compatible server for tests and trials, which is no place for millions of documents.
 
@@ -136,8 +137,9 @@ class Reader:
         values = query(startkey=in_order[0], endkey=end, limit=WIDEST)
         answer = await self._client.ask("GET", f"{self._path}/_all_docs{values}", repeat=True)
         with understood():
-            ids = [row["id"] for row in answer.value["rows"] if not row["id"].startswith(DESIGN)]
-            known_to = ids[-1].encode() if len(ids) == WIDEST else end.encode()
+            names = [row["id"] for row in answer.value["rows"]]
+            known_to = names[-1].encode() if len(names) == WIDEST else end.encode()
+            ids = [each for each in names if not each.startswith(DESIGN)]
             keys = [each.encode() for each in ids]
         seen = [each for each in in_order if (each + LAST).encode() <= known_to]
         own = {
@@ -157,3 +159,9 @@ def slices(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Pieces of at most `size` values."""
     for start in range(0, len(values), size):
         yield values[start : start + size]
+
+
+def next_of_rows(value: Mapping[str, Any]) -> str | None:
+    """From where to go on after a page of rows; None where it was the last."""
+    rows = value["rows"]
+    return rows[-1]["id"] + "\0" if len(rows) == PAGE else None

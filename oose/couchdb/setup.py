@@ -1,4 +1,4 @@
-"""The databases of oose in a CouchDB, who may use them, and the account that does."""
+"""The databases of oose in a CouchDB, who may use them, the account that does, and the index."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,8 +8,9 @@ from attrs import frozen
 from oose.couchdb.accounts import is_admin, path_of
 from oose.couchdb.client import CouchClient
 from oose.couchdb.documents import database_path
+from oose.couchdb.index import DESIGN, DOCUMENT
 from oose.couchdb.presence import RETRY_AFTER
-from oose.couchdb.rows import understood
+from oose.couchdb.rows import as_document, understood
 from oose.errors import NotAllowed, Unavailable
 from oose.log import part
 from oose.metadata.documents import DATABASES
@@ -23,22 +24,34 @@ _log = part("couchdb")
 
 @frozen
 class Prepared:
-    """What was made, that was not there before: databases, and the account or its password."""
+    """What was made, that was not there before: databases, the account or its password, the index.
+
+    An index that was another one is made anew.
+    """
 
     databases: Sequence[str]
     account: bool
+    index: bool
 
 
 async def ensure_databases(client: CouchClient) -> Sequence[str]:
     """Make the databases that are missing, where our account may; their names.
 
-    `Unavailable` where it may not, with what to do.
+    `Unavailable` where it may not, with what to do. The index is made or renewed likewise; without
+    it things work, but slowly.
     """
     missing = await _missing(client)
-    if not missing:
+    inventory = database_path(client.settings.database, "inventory")
+    if not missing and (await _index(client, inventory)).is_ours:
         return ()
     session = await client.ask("GET", "/_session", repeat=True)
     if not is_admin(session):  # some servers do not survive the attempt
+        if not missing:
+            _log.warn(
+                "CouchDB does not have the index of what stores have, or another version's:"
+                " finding it takes long. `oose couchdb setup` makes it"
+            )
+            return ()
         names = ", ".join(path[1:] for path in missing)
         raise Unavailable(
             f"CouchDB does not have {names}, and the account of oose may not make databases:"
@@ -48,6 +61,7 @@ async def ensure_databases(client: CouchClient) -> Sequence[str]:
     for path in missing:
         await _make(client, path)
         await _restrict(client, path, client.settings.username)
+    await _ensure_index(client, inventory)
     return tuple(path[1:] for path in missing)
 
 
@@ -72,7 +86,8 @@ async def prepare(admin: CouchClient, settings: CouchSettings) -> Prepared:
         if path in missing:
             await _make(admin, path)
         await _restrict(admin, path, settings.username)
-    return Prepared(tuple(path[1:] for path in missing), made_account)
+    made_index = await _ensure_index(admin, database_path(settings.database, "inventory"))
+    return Prepared(tuple(path[1:] for path in missing), made_account, made_index)
 
 
 async def _missing(client: CouchClient) -> Sequence[str]:
@@ -116,6 +131,39 @@ def _with_member(rights: Mapping[str, Any], account: str) -> Mapping[str, Any]:
             "roles": members.get("roles") or ADMINS_ONLY["roles"],
         },
     }
+
+
+@frozen
+class _Found:
+    """The index that is there: whether it is ours, and its revision where there is one."""
+
+    is_ours: bool
+    rev: str | None
+
+
+async def _index(client: CouchClient, path: str) -> _Found:
+    answer = await client.ask("GET", f"{path}/{DOCUMENT}", expected={404}, repeat=True)
+    if answer.status == 404:
+        return _Found(is_ours=False, rev=None)
+    with understood():
+        document = as_document(answer.value)
+        return _Found(document.body == DESIGN, document.rev)
+
+
+async def _ensure_index(client: CouchClient, path: str) -> bool:
+    """Make the index, or make it anew where it is not as it should be; whether that was so."""
+    for _ in range(TRIES):
+        found = await _index(client, path)
+        if found.is_ours:
+            return False
+        body = DESIGN if found.rev is None else {**DESIGN, "_rev": found.rev}
+        until = client.clock.seconds() + MAKING
+        where = f"{path}/{DOCUMENT}"
+        answer = await client.ask("PUT", where, body, expected={409}, repeat=True, until=until)
+        if answer.status < 400:
+            _log.info("Made the index of what stores have in {name}", name=path[1:])
+            return True
+    raise Unavailable("Others change the index in CouchDB at the same time", retry_after=1)
 
 
 async def _ensure_account(admin: CouchClient, settings: CouchSettings) -> bool:

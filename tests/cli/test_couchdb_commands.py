@@ -86,7 +86,8 @@ async def test_setup_makes_what_is_missing_and_then_nothing(
     arguments = ("couchdb", "setup", "--admin", ADMIN, "--password-stdin")
     made = await bare(*arguments, "--config", str(config), stdin=ADMIN_PASSWORD + "\n")
     assert made.code == 0, made.err
-    assert made.out == f"Made {', '.join(DATABASES)}, the account oose\n"
+    index = "the index of what stores have"
+    assert made.out == f"Made {', '.join(DATABASES)}, {index}, the account oose\n"
     for name in DATABASES:
         _, rights = pouchdb.ask("GET", f"/{name}/_security")
         assert rights["members"] == {"names": ["oose"], "roles": ["_admin"]}
@@ -100,7 +101,12 @@ async def test_setup_makes_what_is_not_there_any_more(
     assert (await as_admin("couchdb", "setup")).code == 0
     pouchdb.ask("DELETE", "/films-content")
     said = await as_admin("--json", "couchdb", "setup")
-    assert said.json() == {"databases": ["films-content"], "account": False}
+    assert said.json() == {"databases": ["films-content"], "account": False, "index": False}
+    _, design = pouchdb.ask("GET", "/films-inventory/_design/oose")
+    pouchdb.ask("PUT", "/films-inventory/_design/oose", {"_rev": design["_rev"], "views": {}})
+    assert (await as_admin("couchdb", "setup")).out == "Made the index of what stores have\n"
+    _, again = pouchdb.ask("GET", "/films-inventory/_design/oose")
+    assert again["views"] == design["views"]
 
 
 @pytest_twisted.ensureDeferred

@@ -9,11 +9,13 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from tests.contract.kept import (
+    Bare,
     Couch,
     Double,
     Embedded,
     KeepsAccounts,
     KeepsDocuments,
+    KeepsInventory,
     KeepsPurchases,
     KeepsSessions,
     KeepsUsers,
@@ -85,6 +87,20 @@ async def double() -> AsyncIterator[Double]:
 @pytest.fixture(params=["embedded", "couch", "double"])
 def keeps_documents(request: pytest.FixtureRequest) -> KeepsDocuments:
     keeps: KeepsDocuments = request.getfixturevalue(request.param)
+    return keeps
+
+
+@pytest_twisted.async_yield_fixture
+async def bare() -> AsyncIterator[Bare]:
+    async with served(Cluster()) as cluster:
+        keeps = Bare(cluster, "test")
+        yield keeps
+        await keeps.close()
+
+
+@pytest.fixture(params=["embedded", "couch", "double", "bare"])
+def keeps_inventory(request: pytest.FixtureRequest) -> KeepsInventory:
+    keeps: KeepsInventory = request.getfixturevalue(request.param)
     return keeps
 
 

@@ -8,16 +8,24 @@ from pathlib import Path
 from typing import Protocol
 
 from oose.accounts import ManagedAccounts
-from oose.couchdb import CouchAccounts, CouchClient, CouchDocuments, ensure_databases
+from oose.couchdb import (
+    CouchAccounts,
+    CouchClient,
+    CouchDocuments,
+    CouchInventory,
+    ensure_databases,
+)
+from oose.couchdb.index import DOCUMENT
 from oose.embedded import (
     EmbeddedAccounts,
     EmbeddedDatabase,
     EmbeddedDocuments,
+    EmbeddedInventory,
     EmbeddedPurchases,
     EmbeddedSessions,
 )
 from oose.embedded.database import FILE_NAME
-from oose.metadata.documents import Database, Documents
+from oose.metadata.documents import Database, Documents, Inventory
 from oose.passwords import Passwords
 from oose.pool import Inline
 from oose.purchases import Purchases, Sessions
@@ -40,6 +48,10 @@ class Keeps(Protocol):
 
 class KeepsDocuments(Keeps, Protocol):
     async def documents(self, name: Database) -> Documents: ...
+
+
+class KeepsInventory(Keeps, Protocol):
+    async def inventory(self) -> Inventory: ...
 
 
 class KeepsPurchases(Keeps, Protocol):
@@ -82,6 +94,9 @@ class Embedded:
 
     async def documents(self, name: Database) -> Documents:
         return EmbeddedDocuments(await self._database(), name)
+
+    async def inventory(self) -> Inventory:
+        return EmbeddedInventory(await self._database())
 
     async def purchases(self) -> Purchases:
         return EmbeddedPurchases(await self._database())
@@ -148,6 +163,11 @@ class Couch:
         await ensure_databases(client)
         return CouchDocuments(client, name)
 
+    async def inventory(self) -> Inventory:
+        client = self._client()
+        await ensure_databases(client)
+        return CouchInventory(client)
+
     async def accounts(self) -> ManagedAccounts:
         return CouchAccounts(self._client(), reactor, service="oose", floor=0.0)
 
@@ -163,3 +183,16 @@ class Double(Couch):
         url = f"http://127.0.0.1:{cluster.port}"
         self._settings = CouchSettings(url, ADMIN, ADMIN_PASSWORD, database, timeout=30.0)
         self._opened = []
+
+
+class Bare(Double):
+    """The same with an account that may not make what an administrator did not."""
+
+    def __init__(self, cluster: Cluster, database: str) -> None:
+        super().__init__(cluster, database)
+        self._cluster = cluster
+
+    async def inventory(self) -> Inventory:
+        inventory = await super().inventory()
+        self._cluster.stores[f"{self._settings.database}-inventory"].leaves.pop(DOCUMENT, None)
+        return inventory

@@ -256,6 +256,25 @@ async def test_where_there_are_no_queries_ids_are_looked_through(
     assert list(await documents.under(["05:", "01:"])) == ["05:", "01:"]
 
 
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+@pytest_twisted.ensureDeferred
+async def test_what_couchdb_keeps_for_itself_cuts_no_page_short(
+    couch: Couch, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(reading, "PAGE", size)
+    monkeypatch.setattr(reading, "WIDEST", size)
+    documents = couch.documents()
+    names = ["0:1", "A:1", "a:1", "b:1", "b:2"]
+    await documents.put_many([Write(name, {}) for name in [*names, "_design/a", "_design/b"]])
+    assert [each.id for each in await documents.range("", "~")] == names
+    assert [each.id for each in await documents.range("A", "~", limit=2)] == names[1:3]
+    whole = {"": names, "_": [], "b:": names[3:], **{f"{n}:": [] for n in range(1, 9)}}
+    for _ in range(2):
+        found = await documents.under(list(whole))
+        assert {each: [row.id for row in rows] for each, rows in found.items()} == whole
+        couch.client.knows_queries = False
+
+
 @pytest_twisted.ensureDeferred
 async def test_that_there_are_no_queries_is_found_out_by_one_request(couch: Couch) -> None:
     prefixes = [f"{n:04}:" for n in range(1000)]
