@@ -296,7 +296,8 @@ async def test_a_store_that_was_away_while_content_was_removed_does_not_bring_it
             assert (await one.ask("/content/detail", {"hash": file["hash"]})).json()[
                 "exists"
             ] is False
-            await until(lambda: one.service._assembly.registry.serving("p2:s2"))
+            keeper = one.service._assembly.keepers.get
+            await until(lambda: (store := keeper("p2:s2")) and store.candidate())
             assert (await one.upload(b"hello"))["count"] == 2
 
 
