@@ -15,6 +15,7 @@ from oose.holdings import Holdings
 from oose.loop import Loop
 from oose.reachability import Reachability
 from oose.registry import Registry
+from oose.repairing import Repairing
 from oose.settings import Settings
 from oose.together import together
 from oose.tombstones import Tombstones
@@ -31,7 +32,8 @@ ALONE = 60.0  # seconds between two renewals on one machine, where nobody waits 
 class Membership:
     """Joins with `join`, leaves with `leave`; speaks for the peers `own` (ids).
 
-    `loops` is what else this process does all the time.
+    `loops` is what else this process does all the time. `repairing` is told what is written to
+    the inventory, and tells the others how its part of all content is.
     """
 
     def __init__(
@@ -49,13 +51,16 @@ class Membership:
         chance: Callable[[], float],
         tombstones: Sequence[Tombstones] = (),
         loops: Sequence[Loop] = (),
+        repairing: Repairing | None = None,
     ) -> None:
         self._own = own
         self._tombstones = tombstones
         self._existence = existence
         heartbeat, is_cluster = settings.heartbeat, settings.is_cluster
         self._votes = Votes(databases.heartbeat)
-        upkeep = Upkeep(own, holdings, registry, now)
+        self._repairing = repairing
+        care = repairing.care if repairing is not None else lambda: None
+        upkeep = Upkeep(own, holdings, registry, now, care)
         renewal = heartbeat.vote_life / 3 if is_cluster else ALONE
         self._loops = [*upkeep.loops(clock, heartbeat.frequency, renewal), *loops]
         self._loops += [each.loop(clock, heartbeat.frequency) for each in tombstones]
@@ -126,9 +131,13 @@ class Membership:
 
     async def _clones_changed(self, ids: Sequence[str]) -> None:
         self._existence.forget_clones(ids)
+        if self._repairing is not None:
+            self._repairing.hint(ids)
 
     async def _all_may_have_changed(self) -> None:
         self._existence.doubt_all()
+        if self._repairing is not None:
+            self._repairing.missed()
 
     async def _content_changed(self, hashes: Sequence[str]) -> None:
         await together(each.changed(hashes) for each in self._tombstones)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from oose.metadata.documents import Document
 
@@ -19,6 +19,7 @@ class Peer:
     `voted` says that it was voted down, not stopped or without its disk: those who watch it may
     bring it back. `renewed` (ms) changes while it lives and reaches the database.
     `identity` is what a store's disk carries, so that another disk is not taken for it.
+    `care` is what it tells the others of how its part of all content is, by who looks after it.
     `machine` is empty where nobody knows yet: of a peer that was imported and has not started.
     """
 
@@ -41,6 +42,7 @@ class Peer:
     identity: str | None = None
     voted: bool = False
     renewed: int = 0
+    care: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
     def place(self) -> str:
@@ -96,6 +98,8 @@ class Peer:
                 "minFree": self.min_free,
                 "identity": self.identity,
             }
+        if self.care is not None:
+            body["care"] = self.care
         return body
 
     @classmethod
@@ -123,4 +127,5 @@ class Peer:
             identity=body.get("identity"),
             voted=body.get("voted", False),
             renewed=body.get("renewedAt", 0),
+            care=body.get("care"),
         )

@@ -139,7 +139,7 @@ class Reachability:
 
 def _lasting(peer: Peer | None) -> Peer | None:
     """What of a peer does not change while it runs undisturbed."""
-    return peer and evolve(peer, renewed=0, free=0, capacity=0)
+    return peer and evolve(peer, renewed=0, free=0, capacity=0, care=None)
 
 
 def _reason(why: Exception | str | None) -> str:

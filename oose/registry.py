@@ -79,6 +79,7 @@ class Registry:
                     active=known.active,
                     writable=known.writable,
                     identity=peer.identity or known.identity,
+                    care=known.care,
                 )
                 if peer == known:
                     return peer

@@ -5,8 +5,9 @@ and then each peer's document is renewed, so that others see that it lives and r
 database.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
@@ -25,7 +26,8 @@ _beats = part("heartbeat")  # what comes every few seconds
 class Upkeep:
     """Speaks for the peers `own` (ids), of which `stores` are here. `now` is ms since 1970.
 
-    `contact` is with the database, as the renewals went.
+    `contact` is with the database, as the renewals went. `care` is what our prism has to tell the
+    others of its part of all content.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class Upkeep:
         stores: Sequence[Holdings],
         registry: Registry,
         now: Callable[[], int],
+        care: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         self._own = tuple(own)
         self._stores = {f"store:{store.place}": store for store in stores}
         self._registry = registry
         self._now = now
+        self._care = care
         self.contact = Contact()
 
     def loops(self, clock: IReactorTime, frequency: float, renewal: float) -> Sequence[Loop]:
@@ -85,7 +89,7 @@ class Upkeep:
     def _as_it_is(self, peer: Peer) -> Peer:
         store = self._stores.get(peer.id)
         if store is None:
-            return evolve(peer, available=True)
+            return evolve(peer, available=True, care=self._care())
         volume = store.volume
         return evolve(
             peer,
