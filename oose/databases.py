@@ -13,6 +13,8 @@ from oose.couchdb import (
     CouchInventory,
     ensure_databases,
 )
+from oose.couchdb.documents import database_path
+from oose.couchdb.rows import understood
 from oose.embedded import (
     EmbeddedAccounts,
     EmbeddedDatabase,
@@ -22,7 +24,7 @@ from oose.embedded import (
     EmbeddedSessions,
 )
 from oose.embedded.database import FILE_NAME
-from oose.metadata.documents import Documents, Inventory
+from oose.metadata.documents import DATABASES, Documents, Inventory
 from oose.passwords import Passwords
 from oose.pool import Pool
 from oose.purchases import Endings, OneProcess, Purchases, Sessions
@@ -63,6 +65,10 @@ class Databases(Protocol):
         """For `/stats`: questions asked since the start, by database."""
         ...
 
+    async def totals(self) -> Mapping[str, int]:
+        """How many documents there are, by database; a few others may be among them."""
+        ...
+
 
 class OneMachine:
     """The embedded database below `root`."""
@@ -95,6 +101,12 @@ class OneMachine:
     def describe(self) -> Mapping[str, int]:
         """See `Databases.describe`."""
         return {}
+
+    async def totals(self) -> Mapping[str, int]:
+        """See `Databases.totals`."""
+        counted = "SELECT db, count(*) FROM documents GROUP BY db"
+        rows = await self.database.read(lambda c: c.execute(counted).fetchall())
+        return {**dict.fromkeys(DATABASES, 0), **dict(rows)}
 
 
 class Cluster:
@@ -144,3 +156,13 @@ class Cluster:
             "couchdb": self._couch.requests - self._couch.listens,
             "redis": self._redis.asked,
         }
+
+    async def totals(self) -> Mapping[str, int]:
+        """See `Databases.totals`."""
+        found: dict[str, int] = {}
+        for name in DATABASES:
+            path = database_path(self._couch.settings.database, name)
+            answer = await self._couch.ask("GET", path, repeat=True)
+            with understood():
+                found[name] = int(answer.value["doc_count"])
+        return found

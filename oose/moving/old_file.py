@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from oose.moving.lines import Line, read_line
 from oose.moving.old_source import PAGE, OldRow, Page
 
 LONGEST = 1_000_000  # bytes of a line; documents of 2.x have a few hundred
@@ -42,10 +43,9 @@ class OldFile:
         self._file.seek(offset)
         rows: list[OldRow] = []
         while len(rows) < PAGE:
-            line = self._file.readline(LONGEST)
-            if not line:
+            line = read_line(self._file, LONGEST)
+            if line is None:
                 break
-            self._skip_rest(line)
             row = row_of(line, number)
             if row is not None:
                 rows.append(row)
@@ -54,19 +54,14 @@ class OldFile:
             return None
         return Page(rows, f"{self._file.tell()}:{number}", self._file.tell())
 
-    def _skip_rest(self, line: bytes) -> None:
-        """Pass over what is left of a line that is too long."""
-        while len(line) == LONGEST and not line.endswith(b"\n"):
-            line = self._file.readline(LONGEST)
 
-
-def row_of(line: bytes, number: int) -> OldRow | None:
+def row_of(line: Line, number: int) -> OldRow | None:
     """What a line holds; None for one that holds no row, but a part of the list around them."""
-    text = line.strip().rstrip(b",")
+    text = line.text.strip().rstrip(b",")
     if not text or text in {b"[", b"]", b"]}"} or is_head(text):
         return None
     where = f"line {number}"
-    if len(line) == LONGEST:
+    if not line.is_whole:
         return OldRow(where, None, "the line is too long")
     try:
         value = json.loads(text)

@@ -68,7 +68,7 @@ def put_all(cluster: Together, documents: Sequence[Mapping[str, Any]]) -> None:
 
 def everything_in(cluster: Together, name: str) -> list[Mapping[str, Any]]:
     _, found = cluster.couchdb.ask("GET", f"/{name}/_all_docs?include_docs=true")
-    return [row["doc"] for row in found["rows"]]
+    return [row["doc"] for row in found["rows"] if not row["id"].startswith("_design/")]
 
 
 def ids_in(root: Path, name: str) -> list[str]:

@@ -25,6 +25,7 @@ WITHOUT_TWISTED = {
     "locks",
     "media_types",
     "moving.adoption",
+    "moving.lines",
     "moving.old_documents",
     "moving.old_file",
     "moving.old_values",
