@@ -8,6 +8,8 @@ from pathlib import Path
 
 from oose.credentials import Credentials
 
+FILE_NAME = "secrets.json"  # below the configuration's `root`
+
 
 class UnreadableSecrets(Exception):
     """The file of secrets is there, but is not one; the message says which file and what to do."""

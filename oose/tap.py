@@ -22,12 +22,17 @@ from oose import log
 from oose.assembly import Assembly
 from oose.engine import DRAIN, CannotStart, Engine
 from oose.first_start import make_root
-from oose.secrets_file import UnreadableSecrets, load_or_make
+from oose.secrets_file import FILE_NAME, UnreadableSecrets, load_or_make
 from oose.settings import BadSettings, PrismSettings, Settings, StoreSettings, Tls, read, warnings
-from oose.tls import UnusableCertificate, certificate_alone, client_policy, load, self_signed
+from oose.tls import (
+    SELF_SIGNED,
+    UnusableCertificate,
+    certificate_alone,
+    client_policy,
+    load,
+    self_signed,
+)
 
-SECRETS = "secrets.json"
-CERTIFICATE = "self-signed.pem"
 EX_CONFIG = 78  # sysexits.h; systemd's RestartPreventExitStatus= knows it
 
 
@@ -108,7 +113,7 @@ def put_together(settings: Settings, fail: Callable[[], None]) -> OoseService:
     `fail` is called when the start cannot be completed.
     """
     make_root(settings.root)
-    secrets = load_or_make(settings.root / SECRETS)
+    secrets = load_or_make(settings.root / FILE_NAME)
     certificate = own_certificate(settings)
     ssl = settings.ssl or Tls()
     verify = Path(ssl.verify) if isinstance(ssl.verify, str) else ssl.verify
@@ -126,7 +131,7 @@ def own_certificate(settings: Settings) -> Path | None:
     rooms: list[PrismSettings | StoreSettings] = [settings.prism, *settings.stores]
     names = [settings.machine, *(room.listen for room in rooms)]
     names += [host for room in rooms if room.url and (host := urlsplit(room.url).hostname)]
-    return self_signed(settings.root / CERTIFICATE, names, datetime.now(UTC))
+    return self_signed(settings.root / SELF_SIGNED, names, datetime.now(UTC))
 
 
 def stop_again(number: int, frame: FrameType | None) -> None:

@@ -37,6 +37,7 @@ LIFE = timedelta(days=825)  # the longest that every client accepts
 RENEW_BEFORE = timedelta(days=30)
 CLOCKS_DIFFER = timedelta(hours=1)
 ALWAYS = ("localhost", "127.0.0.1", "::1")
+SELF_SIGNED = "self-signed.pem"  # below the configuration's `root`
 
 
 class UnusableCertificate(ValueError):

@@ -6,11 +6,13 @@ from typing import Any
 import click
 
 from oose import __version__
+from oose.cli.adopting import adopt_command
 from oose.cli.configuration import config_group
 from oose.cli.content import detail_command, download_command, purchase_command
 from oose.cli.couchdb import couchdb_group
 from oose.cli.desk import Desk, tell
 from oose.cli.exits import FAILED, INTERRUPTED, MEANINGS, CommandFailed
+from oose.cli.exporting import export_command, import_command
 from oose.cli.local import hash_command, path_command
 from oose.cli.migrating import migrate_command
 from oose.cli.operating import cache_group, status_command
@@ -19,6 +21,7 @@ from oose.cli.quarantine import quarantine_group
 from oose.cli.removing import protect_command, remove_command
 from oose.cli.uploading import upload_command
 from oose.cli.users import user_group
+from oose.cli.verifying import verify_command
 
 __all__ = ["command", "main"]
 
@@ -116,6 +119,7 @@ for _each in (
     purchase_command,
     remove_command,
     protect_command,
+    verify_command,
     quarantine_group,
     cache_group,
     status_command,
@@ -124,6 +128,9 @@ for _each in (
     couchdb_group,
     config_group,
     migrate_command,
+    adopt_command,
+    export_command,
+    import_command,
     hash_command,
     path_command,
 ):
