@@ -33,7 +33,7 @@ def remove_command(
     short is finished by the same command again.
     """
     wanted = asked_for(hashes, source)
-    if not (pretend or yes) and sys.stdin.isatty():
+    if not (pretend or yes) and is_watched():
         what = wanted[0] if len(wanted) == 1 else f"{len(wanted)} contents"
         click.confirm(f"Remove {what}, all clones?", abort=True, err=True)
     done: list[Mapping[str, Any]] = []
@@ -82,6 +82,11 @@ def protect_command(
 
 
 # Behind the commands.
+
+
+def is_watched() -> bool:
+    """Whether somebody is there who can be asked."""
+    return sys.stdin.isatty()
 
 
 def removed(desk: Desk, wanted: Sequence[str], *, pretend: bool) -> Answers:
