@@ -146,6 +146,8 @@ class Cluster(Resource):
         try:
             body = self._body(request)
             parts = [unquote(each) for each in path.partition("?")[0].strip("/").split("/")]
+            if parts == [""]:
+                return 200, {"couchdb": "Welcome", "version": "3.4.3"}
             if parts == ["_session"]:
                 return self._session(request, body)
             return await self._database(request, parts, body)

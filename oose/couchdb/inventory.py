@@ -10,11 +10,14 @@ from oose.metadata.documents import Document, Held
 
 
 class CouchInventory(CouchDocuments):
-    """Meets `Inventory`: from an index, or else by reading what all stores have."""
+    """Meets `Inventory`: from an index, or else by reading what all stores have.
 
-    def __init__(self, client: CouchClient) -> None:
+    For `uses_index` see `Index`.
+    """
+
+    def __init__(self, client: CouchClient, *, uses_index: bool | None = None) -> None:
         super().__init__(client, "inventory")
-        self._index = Index(client, self._path)
+        self._index = Index(client, self._path, is_used=uses_index)
 
     async def held(
         self, place: str, prefix: str = "", *, after: str = "", limit: int | None = None

@@ -20,6 +20,7 @@ from tests.contract.kept import (
     KeepsSessions,
     KeepsUsers,
     Redis,
+    Slow,
 )
 from tests.couchdb_double import Cluster, served
 from tests.pouchdb import Pouchdb, start
@@ -90,6 +91,13 @@ def keeps_documents(request: pytest.FixtureRequest) -> KeepsDocuments:
     return keeps
 
 
+@pytest.fixture
+def slow(pouchdb: Pouchdb) -> Iterator[Slow]:
+    keeps = Slow(pouchdb, f"test{next(numbers)}")
+    yield keeps
+    pytest_twisted.blockon(Deferred.fromCoroutine(keeps.close()))
+
+
 @pytest_twisted.async_yield_fixture
 async def bare() -> AsyncIterator[Bare]:
     async with served(Cluster()) as cluster:
@@ -98,7 +106,7 @@ async def bare() -> AsyncIterator[Bare]:
         await keeps.close()
 
 
-@pytest.fixture(params=["embedded", "couch", "double", "bare"])
+@pytest.fixture(params=["embedded", "couch", "double", "bare", "slow"])
 def keeps_inventory(request: pytest.FixtureRequest) -> KeepsInventory:
     keeps: KeepsInventory = request.getfixturevalue(request.param)
     return keeps

@@ -166,7 +166,7 @@ class Couch:
     async def inventory(self) -> Inventory:
         client = self._client()
         await ensure_databases(client)
-        return CouchInventory(client)
+        return CouchInventory(client, uses_index=True)
 
     async def accounts(self) -> ManagedAccounts:
         return CouchAccounts(self._client(), reactor, service="oose", floor=0.0)
@@ -196,3 +196,12 @@ class Bare(Double):
         inventory = await super().inventory()
         self._cluster.stores[f"{self._settings.database}-inventory"].leaves.pop(DOCUMENT, None)
         return inventory
+
+
+class Slow(Couch):
+    """The server whose index is not asked."""
+
+    async def inventory(self) -> Inventory:
+        client = self._client()
+        await ensure_databases(client)
+        return CouchInventory(client)

@@ -28,13 +28,15 @@ async def couch() -> AsyncIterator[Couch]:
         await admin.close()
         writes = [Write(f"{n:04x}:p1:s{n % 3}", {"size": n}) for n in range(60)]
         await couch.documents("inventory").put_many(writes)
-        couch.cluster.asked.clear()
         yield couch
 
 
-@pytest.fixture
-def clones(couch: Couch) -> CouchInventory:
-    return CouchInventory(couch.client)
+@pytest_twisted.async_fixture
+async def clones(couch: Couch) -> CouchInventory:
+    clones = CouchInventory(couch.client)
+    await clones.held("p1:s0", limit=1)
+    couch.cluster.asked.clear()
+    return clones
 
 
 @pytest.fixture
@@ -62,6 +64,20 @@ async def test_a_page_of_records_is_one_question_to_the_index(
     assert ways(couch) == [VIEW]
     assert hashes(await clones.held("p1:s0", after=OWN[3], limit=5)) == OWN[4:9]
     assert ways(couch) == [VIEW]
+
+
+@pytest_twisted.ensureDeferred
+async def test_whether_the_server_is_couchdb_is_asked_once(couch: Couch) -> None:
+    couch.cluster.asked.clear()
+    clones = CouchInventory(couch.client)
+    for _ in range(2):
+        assert hashes(await clones.held("p1:s0")) == OWN
+    assert ways(couch) == ["/", VIEW, VIEW]
+    couch.cluster.answers.append((200, {"express-pouchdb": "Welcome!"}))
+    clones = CouchInventory(couch.client)
+    for _ in range(2):
+        assert hashes(await clones.held("p1:s0")) == OWN
+    assert ways(couch) == ["/", RANGE, RANGE]
 
 
 @pytest_twisted.ensureDeferred
