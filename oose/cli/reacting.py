@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import react
 from twisted.python.failure import Failure
 
@@ -25,16 +25,28 @@ OF_OTHERS: Mapping[type[OoseError], int] = {
 def run_reacting(work: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:
     """Run `work`, which gets the reactor; `CommandFailed` for what it refuses.
 
-    A process can do this once.
+    An interrupt cancels it, and what it does then, such as to close what it has opened, is waited
+    for. A process can do this once.
     """
     results: list[T] = []
     failures: list[Failure] = []
 
     async def main(reactor: Any) -> None:
+        working = Deferred.fromCoroutine(work(reactor))
+        is_over: Deferred[None] = Deferred()
+
+        def interrupt() -> Deferred[None]:
+            working.cancel()
+            return is_over
+
+        reactor.addSystemEventTrigger("before", "shutdown", interrupt)
         try:
-            results.append(await work(reactor))
+            results.append(await working)
+        except CancelledError:
+            pass  # it was interrupted, and has no result
         except Exception:
             failures.append(Failure())
+        is_over.callback(None)
 
     with suppress(SystemExit):
         react(main)
