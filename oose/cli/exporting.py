@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import click
 
-from oose.cli.configuration import CONFIG
+from oose.cli.configuration import CONFIG, read_configuration
 from oose.cli.counted import counted
 from oose.cli.desk import Desk
 from oose.cli.exits import FAILED, CommandFailed
@@ -65,10 +65,9 @@ def export_command(desk: Desk, file: str, config: str | None) -> None:
         desk.warn("it holds the hashes of passwords: keep it as you keep the database")
     if file == STANDARD:
         return
-    lines = [f"{NAMES[kind]}: {counts[kind]:,}" for kind in KINDS if kind != ACCOUNT]
-    lines.append(
-        f"{NAMES[ACCOUNT]}: {counts[ACCOUNT] or 'none (those of a cluster are in CouchDB)'}"
-    )
+    lines = [f"{NAMES[kind]}: {counts[kind]:,}" for kind in KINDS]
+    if read_configuration(config).is_cluster:
+        lines[-1] = f"{NAMES[ACCOUNT]}: those of a cluster are in CouchDB"
     desk.result({"file": file, "counts": {kind: counts[kind] for kind in KINDS}}, "\n".join(lines))
 
 
