@@ -96,7 +96,7 @@ class RemoteStore:
         """See `Keeper.verify`; it may take as long as reading the file does."""
         answer = await self._ask("/content/verify", {"hash": content_hash}, VERIFYING)
         status = answer.get("status")
-        if status in {"ok", "corrupt", "missing"}:
+        if isinstance(status, str) and status in {"ok", "corrupt", "missing"}:
             return cast("Status", status)
         raise Unavailable(f"{self.place} answered something that cannot be understood")
 
