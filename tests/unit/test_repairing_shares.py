@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from oose.registry import Peer
 from oose.repairing.shares import SLICES, owner, repairing, runs, slices_of
 
-names = st.sets(st.text("abcdefghij0123456789-", min_size=1, max_size=12), min_size=1, max_size=12)
+names = st.sets(st.text("abcdefghij0123456789-", min_size=1, max_size=12), min_size=1, max_size=5)
 PRISM = Peer("prism", "p1", "p1", "h", 1, "u", "g", "m", "3", 0, care={"repair": {}})
 
 

@@ -99,7 +99,7 @@ def carry_out(looked: Looked, work: Any) -> None:
             break
         due = min(call.getTime() for call in looked.clock.getDelayedCalls())
         looked.clock.advance(max(0.0, due - looked.clock.seconds()))
-    working.addErrback(lambda failure: failure.raiseException())
+    _ = working.addErrback(lambda failure: failure.raiseException())
     assert working.called
 
 
