@@ -9,9 +9,11 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from oose.errors import Unavailable
 from oose.metadata.documents import END, Document, Documents, Stale, Write
 
 OURS = ("removedAt", "protected", "wanted", "demand")
+TRIES = 50  # at a document that others write to all the time
 
 
 @frozen
@@ -82,44 +84,34 @@ class Contents:
         return [Content.from_document(each) for each in found]
 
     async def change(self, content_hash: str, edit: Callable[[Content], Content]) -> Content:
-        """Make a change, again where somebody else was faster; what is noted then."""
-        while True:
-            document = await self._documents.get(content_hash)
-            known = Content(content_hash)
-            if document is not None:
-                known = Content.from_document(document)
-            wanted = edit(known)
-            if wanted == known:
-                return known
-            body, rev = wanted.to_body(), document.rev if document is not None else None
-            if body:
-                answer = await self._documents.put(content_hash, body, rev)
-            elif rev is not None:
-                answer = await self._documents.delete(content_hash, rev)
-            else:
-                return known
-            if not isinstance(answer, Stale):
-                return wanted
+        """Make a change, again where somebody else was faster; what is noted then.
+
+        `edit` may be called several times, each time with what is noted by then. What it does not
+        know of the document stays there. `Unavailable` where others are always faster.
+        """
+        return (await self.change_many([content_hash], edit))[content_hash]
 
     async def change_many(
         self, hashes: Sequence[str], edit: Callable[[Content], Content]
     ) -> Mapping[str, Content]:
         """The same of several, in one request where nobody else writes; what is noted then."""
         changed: dict[str, Content] = {}
-        left = list(hashes)
-        while left:
-            documents = await self._documents.get_many(left)
+        left = list(dict.fromkeys(hashes))
+        for _ in range(TRIES):
+            documents = await self._documents.get_many(left) if left else {}
             writes = []
             for each in left:
                 document = documents.get(each)
                 known = Content(each) if document is None else Content.from_document(document)
-                changed[each] = wanted = edit(known)
+                changed[each] = wanted = evolve(edit(known), hash=each, others=known.others)
                 body, rev = wanted.to_body() or None, document.rev if document else None
                 if wanted != known and (body or rev):
                     writes.append(Write(each, body, rev))
             answers = await self._documents.put_many(writes) if writes else ()
             left = [answer.id for answer in answers if isinstance(answer, Stale)]
-        return changed
+            if not left:
+                return changed
+        raise Unavailable(f"Others note something of {left[0]} all the time", retry_after=1)
 
 
 def unburied(content: Content) -> Content:
