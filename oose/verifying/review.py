@@ -18,7 +18,10 @@ BEGUN, STOPPED, DONE = "begun", "stopped", "done"
 
 @define(eq=False)
 class Review:
-    """Of all that was not verified since `since` (ms). It began at `begun` (ms)."""
+    """Of all that was not verified since `since` (ms). It was asked for at `begun` (ms).
+
+    `read` is when it was first gone on with.
+    """
 
     since: int
     begun: int
@@ -26,6 +29,7 @@ class Review:
     manner: Manner
     tally: Tally = field(factory=Tally)
     state: str = BEGUN
+    read: int | None = None
     ended: int | None = None
     passed: float = 0.0
 
@@ -51,13 +55,18 @@ class Review:
             self.tally.files["failed" if isinstance(outcome, OoseError) else outcome] += 1
         self.passed = int(entries[-1].hash[:DIGITS], 16) / 16**DIGITS
 
-    def describe(self) -> Mapping[str, Any]:
-        """For whoever waits for it: `passed` is how much of it, from 0 to 1; times in ms."""
+    def describe(self, now: int) -> Mapping[str, Any]:
+        """For whoever waits for it: `passed` is how much of it, from 0 to 1; times in ms.
+
+        `seconds` are those since it was first gone on with.
+        """
+        until = now if self.ended is None else self.ended
         return {
             "state": self.state,
             "begunAt": self.begun,
             "endedAt": self.ended,
             "since": self.since,
+            "seconds": 0.0 if self.read is None else (until - self.read) / 1000,
             "passed": 1.0 if self.state == DONE else round(self.passed, 6),
             **self.tally.counts(),
         }

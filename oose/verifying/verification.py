@@ -20,9 +20,10 @@ from oose.verifying.review import DONE, STOPPED, Review
 from oose.verifying.verifier import Outcome, Verifier
 from oose.volume import Volume
 
-LOOK = 5.0  # seconds between two looks whether something is due
+LOOK = 1.0  # seconds between two looks whether something is due
 FILES = 500  # whose results are written down together
 PIECES = 32  # of reading, after which they are written down too: some seconds at a limited rate
+SOON = 5.0  # seconds after which a list is made anew at the earliest
 DAY = 86_400.0  # seconds after which a list is made anew: a sweep may have found others
 REST = 3600.0  # seconds after which a disk that seemed to be dying is looked at again
 _log = part("verify")
@@ -98,7 +99,7 @@ class Verification:
             self._review = Review(since, now, due, manner)
             self._rests_until = 0.0
             _log.info("All of {place} is verified now", place=self.place)
-        return self._review.describe()
+        return self._review.describe(self._now())
 
     def stop_review(self) -> Mapping[str, Any]:
         """Let it be."""
@@ -108,7 +109,7 @@ class Verification:
 
     def reviewed(self) -> Mapping[str, Any]:
         """How far the last one has come; `state` is `begun`, `stopped`, `done` or `none`."""
-        return {"state": "none"} if self._review is None else self._review.describe()
+        return {"state": "none"} if self._review is None else self._review.describe(self._now())
 
     def describe(self) -> Mapping[str, Any]:
         """For `/stats`: files and bytes since the start, and the list of those that are next."""
@@ -171,10 +172,12 @@ class Verification:
         if now < self._look_at and not is_used_up:
             return False
         if await self._due.look(self._is_going):
-            self._look_at = now + min(DAY, max(LOOK, frequency))
+            self._look_at = now + min(DAY, max(SOON, frequency))
         return True
 
     async def _go_on_reviewing(self, review: Review) -> None:
+        if review.read is None:
+            review.read = self._now()
         if await self._verify(review.due, review.manner, review.since, review.note):
             return
         if not review.due.has_looked or review.due.is_passing:

@@ -15,7 +15,7 @@ from oose.errors import BadInput, Unavailable
 from oose.holdings import Holdings
 from oose.metadata.records import InventoryRecord
 from oose.verifying import due, verification
-from oose.verifying.verification import DAY, LOOK, REST, Limits, Verification
+from oose.verifying.verification import DAY, REST, Limits, Verification
 from oose.verifying.verifier import IN_A_ROW
 from tests.unit.faults import fail
 from tests.unit.keeping import NOW, Keeping
@@ -23,6 +23,7 @@ from tests.unit.logged import logged
 from tests.unit.test_verifier import path_of, rewrite, uploaded
 
 WEEK = 7 * DAY
+TICK = 5.0  # seconds in which whoever verifies has looked what is due
 EACH_WEEK = Limits(WEEK, None, None)
 
 
@@ -105,13 +106,13 @@ async def scene(keeping: Keeping) -> AsyncIterator[Scene]:
 async def test_what_was_not_verified_for_long_is(scene: Scene) -> None:
     old = await scene.put(3, age=WEEK + 1)
     new = await scene.put(2, size=20, age=WEEK - 60)
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert await scene.ages(old) == [5, 5, 5]
     assert await scene.ages(new) == [60 - WEEK, 60 - WEEK]
     said = scene.verification.describe()
     assert (said["ok"], said["bytes"], said["listed"]) == (3, 30, 2)
     assert said["oldest"] == NOW + (60 - WEEK) * 1000
-    scene.keeping.clock.pump([LOOK] * 12)
+    scene.keeping.clock.pump([TICK] * 12)
     assert await scene.ages(new) == [65, 65]
 
 
@@ -119,8 +120,8 @@ async def test_what_was_not_verified_for_long_is(scene: Scene) -> None:
 async def test_files_are_verified_again_and_again(scene: Scene) -> None:
     records = await scene.put(2)
     for _ in range(3):
-        scene.keeping.clock.advance(WEEK + LOOK)
-        scene.keeping.clock.advance(LOOK)
+        scene.keeping.clock.advance(WEEK + TICK)
+        scene.keeping.clock.advance(TICK)
     now = int(scene.keeping.clock.seconds())
     assert await scene.ages(records) in ([now, now], [now - 5, now - 5])
     assert scene.verification.describe()["ok"] == 6
@@ -131,7 +132,7 @@ async def test_what_is_corrupt_or_missing_is_found(scene: Scene) -> None:
     records = await scene.put(4, age=2 * WEEK)
     path_of(scene.store, records[1]).write_bytes(b"")
     path_of(scene.store, records[2]).unlink()
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert await scene.ages(records) == [5, None, None, 5]
     said = scene.verification.describe()
     assert (said["ok"], said["corrupt"], said["missing"]) == (2, 1, 1)
@@ -139,12 +140,12 @@ async def test_what_is_corrupt_or_missing_is_found(scene: Scene) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_records_that_come_later_are_found_within_a_day(scene: Scene) -> None:
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     [record] = await scene.put(1, age=2 * WEEK)
     await rewrite(scene.keeping, scene.store, evolve(record, verified=None))
-    scene.keeping.clock.advance(DAY - LOOK)
+    scene.keeping.clock.advance(DAY - TICK)
     assert await scene.verified(record) is None
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert await scene.verified(record) == scene.keeping.now()
 
 
@@ -154,18 +155,18 @@ async def test_while_nothing_is_due_the_database_is_not_asked(
 ) -> None:
     await scene.put(3)
     scene.count(monkeypatch)
-    scene.keeping.clock.pump([LOOK] * 100)
+    scene.keeping.clock.pump([TICK] * 100)
     assert scene.asked == ["held"]
 
 
 @pytest_twisted.ensureDeferred
 async def test_what_was_verified_meanwhile_is_not_read_again(scene: Scene) -> None:
     [record] = await scene.put(1)
-    scene.keeping.clock.advance(LOOK)  # it is in the list
-    scene.keeping.clock.advance(DAY - 2 * LOOK)
+    scene.keeping.clock.advance(TICK)  # it is in the list
+    scene.keeping.clock.advance(DAY - 2 * TICK)
     await scene.store.verify(record.hash)
     scene.verification._look_at = 2 * WEEK
-    scene.keeping.clock.advance(WEEK - DAY + 2 * LOOK)
+    scene.keeping.clock.advance(WEEK - DAY + 2 * TICK)
     assert scene.verification.describe()["ok"] == 1
     assert scene.verification.describe()["bytes"] == 10
 
@@ -181,7 +182,7 @@ async def test_more_than_a_list_holds_is_verified_one_list_after_the_other(
     for each in never:
         await rewrite(scene.keeping, scene.store, each)
     scene.count(monkeypatch)
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert scene.asked.count("get_many") == scene.asked.count("put_many") == 5
     # Once over the records, and once more for those that were verified some time ago.
     assert scene.asked.count("held") == 5 + 4
@@ -196,7 +197,7 @@ async def test_so_many_bytes_are_written_down_together(
     scene.verification._manner = evolve(scene.verification._manner, piece=25)
     await scene.put(5, age=2 * WEEK)
     scene.count(monkeypatch)
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert scene.asked.count("put_many") == 3
 
 
@@ -204,7 +205,7 @@ async def test_so_many_bytes_are_written_down_together(
 async def test_the_rate_is_limited(keeping: Keeping) -> None:
     scene = await scene_of(keeping, Limits(WEEK, 524_288, None))  # and so pieces of 64 KiB
     await scene.put(8, size=262_144, age=2 * WEEK)
-    keeping.clock.advance(LOOK)
+    keeping.clock.advance(TICK)
     for second in range(1, 4):
         keeping.clock.pump([0.125] * 8)
         read = scene.verification.describe()["bytes"]
@@ -224,7 +225,7 @@ async def test_without_a_frequency_nothing_is_verified(
     scene = await scene_of(keeping, Limits(None, None, None))
     await scene.put(1, age=2 * WEEK)
     scene.count(monkeypatch)
-    keeping.clock.pump([LOOK] * 3)
+    keeping.clock.pump([TICK] * 3)
     assert scene.asked == []
     await scene.verification.stop()
 
@@ -235,11 +236,11 @@ async def test_a_disk_that_is_not_there_is_waited_for(scene: Scene) -> None:
     identity = scene.store.volume.disk.root / IDENTITY
     identity.rename(identity.with_suffix(".away"))
     await scene.store.look()
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert scene.verification.describe()["listed"] == 0
     identity.with_suffix(".away").rename(identity)
     await scene.store.look()
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert await scene.ages(records) == [10]
 
 
@@ -255,11 +256,11 @@ async def test_a_disk_that_goes_meanwhile_ends_the_round(scene: Scene) -> None:
         return result
 
     volume.pool.run = run  # type: ignore[assignment, method-assign]
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert await scene.ages(records) == [5, -2 * WEEK]
     volume.pool.run = real  # type: ignore[method-assign]
     volume.usable = True
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert await scene.ages(records) == [5, 10]
 
 
@@ -277,9 +278,9 @@ async def test_a_disk_that_goes_while_its_records_are_listed_is_listed_again(
 
     with monkeypatch.context() as going:
         going.setattr(scene.keeping.inventory, "held", held)
-        scene.keeping.clock.advance(LOOK)
+        scene.keeping.clock.advance(TICK)
     scene.store.volume.usable = True
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert await scene.ages(records) == [10, 10]
 
 
@@ -296,11 +297,11 @@ async def test_a_database_that_is_away_is_waited_for_and_told_of_once(
         for call in ("held", "get_many", "put_many"):
             with monkeypatch.context() as faulty:
                 faulty.setattr(scene.keeping.inventory, call, away)
-                scene.keeping.clock.pump([LOOK] * 3)
+                scene.keeping.clock.pump([TICK] * 3)
             if call == "held":
                 assert scene.verification.describe()["listed"] == 0
     assert messages == ["Verification of p1:s1 waits: CouchDB is away"]
-    scene.keeping.clock.advance(LOOK)
+    scene.keeping.clock.advance(TICK)
     assert await scene.ages(records) == [50, 50]
 
 
@@ -322,7 +323,7 @@ async def test_what_the_database_does_not_take_is_passed_over(
     with monkeypatch.context() as refusing:
         refusing.setattr(scene.keeping.inventory, call, refuse)
         with logged("warn") as messages:
-            scene.keeping.clock.pump([LOOK] * 2)
+            scene.keeping.clock.pump([TICK] * 2)
     assert messages == ["Verification of p1:s1 waits: No such document, please"]
     assert await scene.ages(records) == [-2 * WEEK, 10]
 
@@ -334,11 +335,11 @@ async def test_a_dying_disk_is_said_loudly_and_left_alone_for_a_while(
     records = await scene.put(IN_A_ROW + 5, age=2 * WEEK)
     with monkeypatch.context() as faulty, logged("error") as messages:
         fail(faulty, "preadv", errno.EIO, on="content")
-        scene.keeping.clock.advance(LOOK)
+        scene.keeping.clock.advance(TICK)
         assert len(messages) == IN_A_ROW + 1
         assert "6 files in a row cannot be read on p1:s1" in messages[-1]
         assert scene.verification.describe()["resting"]
-        scene.keeping.clock.pump([LOOK] * 100)
+        scene.keeping.clock.pump([TICK] * 100)
         assert len(messages) == IN_A_ROW + 1
         scene.keeping.clock.advance(REST)
         assert "7 files in a row" in messages[-1]
@@ -359,13 +360,13 @@ async def test_a_stop_does_not_wait_for_a_file_and_writes_down_what_was_found(
 ) -> None:
     scene = await scene_of(keeping, Limits(WEEK, 524_288, None))
     records = await scene.put(3, size=131_072, age=2 * WEEK)
-    keeping.clock.advance(LOOK)
+    keeping.clock.advance(TICK)
     keeping.clock.pump([0.125] * 2)
     stopping = Deferred.fromCoroutine(scene.verification.stop())
     keeping.clock.advance(0.125)
     assert stopping.called
     assert await scene.ages(records) == [5, -2 * WEEK, -2 * WEEK]
-    keeping.clock.pump([LOOK] * 3)
+    keeping.clock.pump([TICK] * 3)
     assert await scene.ages(records) == [5, -2 * WEEK, -2 * WEEK]
 
 
@@ -402,6 +403,7 @@ async def test_all_of_a_store_is_verified_however_new(
         "begunAt": NOW,
         "endedAt": None,
         "since": NOW,
+        "seconds": 0.0,
         "passed": 0.0,
         "ok": 0,
         "corrupt": 0,
@@ -410,7 +412,7 @@ async def test_all_of_a_store_is_verified_however_new(
         "bytes": 0,
     }
     assert scene.verification.review() == begun  # it goes on already
-    keeping.clock.advance(LOOK)
+    keeping.clock.advance(TICK)
     assert await scene.ages(records) == [5, 5, 5, 5, None]
     done = {
         **begun,
@@ -423,9 +425,9 @@ async def test_all_of_a_store_is_verified_however_new(
     }
     assert scene.verification.reviewed() == scene.verification.describe()["review"] == done
     assert scene.verification.stop_review() == done
-    keeping.clock.advance(LOOK)
+    keeping.clock.advance(TICK)
     scene.verification.review()
-    keeping.clock.advance(LOOK)
+    keeping.clock.advance(TICK)
     assert await scene.ages(records) == [15, 15, 15, 15, None]
     await scene.verification.stop()
 
@@ -443,7 +445,7 @@ async def test_a_review_passes_over_the_records_once(
     fail(monkeypatch, "preadv", errno.EACCES, on=records[5].hash)
     scene.count(monkeypatch)
     scene.verification.review()
-    keeping.clock.advance(LOOK)
+    keeping.clock.advance(TICK)
     said = scene.verification.reviewed()
     assert (said["state"], said["ok"], said["failed"]) == ("done", 10, 1)
     assert scene.asked.count("held") == 8  # 6 pages, two of them seen again where a list was full
@@ -458,7 +460,7 @@ async def test_a_review_has_a_rate_of_its_own_says_how_far_it_is_and_can_be_stop
     first = int(records[0].hash[:8], 16) / 16**8
     scene.verification._requests._rate = None
     scene.verification.review(rate=524_288)
-    keeping.clock.advance(LOOK)
+    keeping.clock.advance(TICK)
     keeping.clock.pump([0.125] * 40)
     said = scene.verification.reviewed()
     assert said["state"] == "begun"
@@ -468,10 +470,10 @@ async def test_a_review_has_a_rate_of_its_own_says_how_far_it_is_and_can_be_stop
     keeping.clock.pump([0.125] * 24)
     assert scene.verification.reviewed()["ok"] < 24
     scene.verification.review(older=100, rate=0)  # so that nothing is left to be done
-    keeping.clock.pump([LOOK] * 2)
+    keeping.clock.pump([TICK] * 2)
     assert scene.verification.reviewed()["state"] == "done"
     assert scene.verification.reviewed()["ok"] == 0
     scene.verification.review(rate=0)
-    keeping.clock.pump([LOOK] * 2)
+    keeping.clock.pump([TICK] * 2)
     assert scene.verification.reviewed()["ok"] > 0
     await scene.verification.stop()
