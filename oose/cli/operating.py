@@ -1,17 +1,23 @@
 """Commands on a prism itself: status, cache."""
 
+from collections.abc import Mapping
+
 import click
 
 from oose.cli.desk import Desk, fields
+from oose.cli.repair import repair_lines
 
 
 @click.command("status")
 @click.pass_obj
 def status_command(desk: Desk) -> None:
-    """Tell whether the prism answers, its version and its counters."""
+    """Tell whether the prism answers, how all content is, its version and its counters."""
     desk.prism().open("/ping")
     stats = desk.prism().open("/stats")
     value = {"url": desk.prism().profile.url, **stats}
+    repair = stats.get("repair")
+    if isinstance(repair, Mapping) and not desk.as_json:
+        click.echo("\n".join(repair_lines(repair)))
     desk.table(value, ("what", "now"), fields(value))
 
 

@@ -1,0 +1,61 @@
+"""What repair says of all content, in plain words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.filesize import decimal
+
+UNITS = ((86400, 36 * 3600, "day"), (3600, 5400, "hour"), (60, 90, "minute"), (1, 0, "second"))
+
+
+def repair_lines(repair: Mapping[str, Any]) -> Sequence[str]:
+    """Lines on what a prism's `/stats` has of it: how much is endangered, how long it will take."""
+    if not number(repair, "prisms"):
+        return ["Repair: no prism looks after the clones"]
+    if not number(repair, "lookedAt"):
+        return ["Content: not all of it has been looked at since the prisms have started"]
+    content = f"Content: {number(repair, 'contents'):,} files of {size(number(repair, 'bytes'))}"
+    endangered = {
+        int(live): number(repair["endangered"], live)
+        for live in repair.get("endangered") or {}
+        if number(repair["endangered"], live)
+    }
+    if not endangered:
+        return [f"{content}, each with all its clones", _work(repair)]
+    how = ", ".join(f"{count:,} with {live or 'none'}" for live, count in endangered.items())
+    lines = [f"{content}; {sum(endangered.values()):,} have fewer clones than wanted: {how}"]
+    if lost := number(repair, "lost"):
+        lines.append(f"Lost: {lost:,} have no clone on a store that is there, or is waited for")
+    return [*lines, _work(repair)]
+
+
+def _work(repair: Mapping[str, Any]) -> str:
+    tasks, to_do = number(repair, "tasks"), number(repair, "toDo")
+    said = []
+    if tasks:
+        left = repair.get("secondsLeft")
+        time = about(left) if isinstance(left, int) else "how long is not known yet"
+        said.append(f"{tasks:,} to do, {size(to_do)} to send, {time}")
+    if stuck := number(repair, "stuck"):
+        said.append(f"for {stuck:,} no other store can take a clone")
+    if failed := number(repair, "failed"):
+        said.append(f"{failed:,} could not be mended, and are tried again")
+    return "Repair: " + ("; ".join(said) or "nothing to do")
+
+
+def about(seconds: int) -> str:
+    """A duration, as far as it matters."""
+    unit, name = next((unit, name) for unit, least, name in UNITS if seconds >= least)
+    count = round(seconds / unit)
+    return f"about {count:,} {name}" + ("" if count == 1 else "s")
+
+
+def size(count: int) -> str:
+    """Bytes, as far as they matter."""
+    return decimal(count)
+
+
+def number(of: Mapping[str, Any], key: str) -> int:
+    """A number; 0 where there is none."""
+    value = of.get(key)
+    return value if isinstance(value, int) else 0
