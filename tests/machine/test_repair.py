@@ -16,14 +16,16 @@ from oose.registry import Peer
 from oose.repairing import Repairing
 from oose.repairing.retries import FIRST
 from oose.settings import Settings
-from oose.settings.model import CloneSettings
+from oose.settings.model import CloneSettings, PrismSettings
 from tests.machine.elsewhere import Cluster, cluster, turns
 from tests.unit.keeping import NOW
 from tests.unit.logged import logged
 
 FOUR = ("s1:m1:g1", "s2:m2:g1", "s3:m3:g2", "s4:m4:g2")
 CLONES = CloneSettings(minimum=2, maximum=4, repair_after=600.0, repair_frequency=900.0)
-SETTINGS = Settings(path=None, root=Path("/"), machine="m", prism=None, stores=(), clones=CLONES)  # type: ignore[arg-type] # of no interest
+SETTINGS = Settings(
+    path=None, root=Path("/"), machine="m", prism=PrismSettings(), stores=(), clones=CLONES
+)
 HELLO = hashlib.sha1(b"hello").hexdigest()
 ONE_OF_TWO = "1 of 2 clones: no other store could take one"
 
