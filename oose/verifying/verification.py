@@ -12,6 +12,7 @@ from oose.log import part
 from oose.loop import Loop
 from oose.metadata.documents import Inventory
 from oose.pace import Pace
+from oose.settings.model import InventorySettings
 from oose.verifying.due import Due, Entry
 from oose.verifying.faults import Dying
 from oose.verifying.looking import Looking
@@ -32,7 +33,7 @@ Note = Callable[[Sequence[Entry], Sequence[Looking], Mapping[str, Outcome]], Non
 
 
 @frozen
-class Limits:
+class Bounds:
     """Each file is verified every `frequency` seconds (None: by itself none is).
 
     At most `rate` bytes are read a second, and `requests` made of the database to find out which.
@@ -41,6 +42,12 @@ class Limits:
     frequency: float | None
     rate: int | None
     requests: int | None
+
+    @classmethod
+    def of(cls, settings: InventorySettings) -> "Bounds":
+        """As the configuration has them."""
+        frequency = settings.verify_frequency if settings.enabled else None
+        return cls(frequency, settings.verify_rate, settings.requests)
 
 
 class Verification:
@@ -51,7 +58,7 @@ class Verification:
         verifier: Verifier,
         volume: Volume,
         inventory: Inventory,
-        limits: Limits,
+        bounds: Bounds,
         *,
         clock: IReactorTime,
         now: Callable[[], int],
@@ -60,16 +67,16 @@ class Verification:
         self._verifier = verifier
         self._volume = volume
         self._inventory = inventory
-        self._limits = limits
+        self._bounds = bounds
         self._clock = clock
         self._now = now
         self._stopping = False
         self._rests_until = 0.0
         self._told = ""
         self._look_at = 0.0  # when the list is to be made anew
-        self._requests = Pace(limits.requests, clock)
+        self._requests = Pace(bounds.requests, clock)
         self._due = Due(self.place, inventory, self._requests)
-        self._manner = self._manner_at(limits.rate, self._is_going)
+        self._manner = self._manner_at(bounds.rate, self._is_going)
         self._review: Review | None = None
         self._settling: Deferred[None] | None = None
         self._loop = Loop(f"Verifying {self.place}", self._round, LOOK, clock)
@@ -94,7 +101,7 @@ class Verification:
             now = self._now()
             since = max(1, now - int(older * 1000))  # and what never was is before that
             due = Due(self.place, self._inventory, self._requests, since=since)
-            usual = self._limits.rate if rate is None else rate or None
+            usual = self._bounds.rate if rate is None else rate or None
             manner = self._manner_at(usual, self._is_reviewing)
             self._review = Review(since, now, due, manner)
             self._rests_until = 0.0
@@ -161,7 +168,7 @@ class Verification:
 
     async def _go_on(self) -> bool:
         """Verify some of what is due; whether there may be more."""
-        frequency = self._limits.frequency
+        frequency = self._bounds.frequency
         if frequency is None:
             return False
         before = self._now() - int(frequency * 1000)

@@ -15,10 +15,10 @@ from oose.log import part
 from oose.metadata.documents import Document, Documents, Stale, Write
 from oose.metadata.records import InventoryRecord, record_id
 from oose.shield import shield
+from oose.verifying.condemning import Condemning
 from oose.verifying.faults import CannotTell, Dying, of_one_file
 from oose.verifying.looking import Looking
 from oose.verifying.manner import AT_ONCE, Manner
-from oose.verifying.quarantine import Quarantine
 from oose.verifying.tally import Tally
 from oose.volume import Volume
 
@@ -48,7 +48,7 @@ class Verifier:
         self.tally = Tally()
         self._volume = volume
         self._inventory = inventory
-        self._quarantine = Quarantine(place, volume, inventory, existence)
+        self._condemning = Condemning(place, volume, inventory, existence)
         self._now = now
         self._in_a_row = 0
 
@@ -161,7 +161,7 @@ class Verifier:
         """Forget a file that is not there; whether its record was still what it was."""
         await self._volume.pool.run(self._volume.disk.check)  # it may have gone before the look
         rev = document.rev if document is not None else None
-        if not await self._quarantine.forget(content_hash, rev):
+        if not await self._condemning.forget(content_hash, rev):
             return False
         if document is not None:
             self.tally.files["missing"] += 1
@@ -184,7 +184,7 @@ class Verifier:
             self._count_unread()
             if reading.unreadable is None:
                 raise CannotTell(reading.error.message)
-        if not await self._quarantine.take(looking, self._now()):
+        if not await self._condemning.take(looking, self._now()):
             return None
         self.tally.files["corrupt"] += 1
         return "corrupt"

@@ -15,7 +15,7 @@ from oose.cli.exits import FAILED, NOT_FOUND, UNAVAILABLE, USAGE
 from oose.cli.verifying import Answer, understood
 from oose.embedded.database import FILE_NAME
 from oose.metadata.records import InventoryRecord
-from oose.verifying.verification import LOOK, Limits, Verification
+from oose.verifying.verification import LOOK, Bounds, Verification
 from tests.cli.asking import Asking
 from tests.cli.on_reactor import AskingBeside
 from tests.machine.elsewhere import CREDENTIALS, Cluster, cluster
@@ -51,7 +51,7 @@ class Scene:
             store.holdings.verifier,
             store.holdings.volume,
             keeping.inventory,
-            Limits(None, None, None),
+            Bounds(None, None, None),
             clock=keeping.clock,
             now=keeping.now,
         )

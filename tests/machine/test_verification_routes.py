@@ -11,7 +11,7 @@ from attrs import evolve
 
 from oose.errors import BadInput, Unavailable
 from oose.metadata.records import InventoryRecord
-from oose.verifying.verification import LOOK, Limits, Verification
+from oose.verifying.verification import LOOK, Bounds, Verification
 from tests.machine.elsewhere import Cluster, cluster
 from tests.unit.faults import fail
 
@@ -77,7 +77,7 @@ async def test_all_of_a_store_is_verified_on_demand(stores: Cluster) -> None:
         holdings.verifier,
         holdings.volume,
         keeping.inventory,
-        Limits(None, 1000, None),
+        Bounds(None, 1000, None),
         clock=keeping.clock,
         now=keeping.now,
     )

@@ -14,8 +14,9 @@ from oose.disk import IDENTITY
 from oose.errors import BadInput, Unavailable
 from oose.holdings import Holdings
 from oose.metadata.records import InventoryRecord
+from oose.settings.model import InventorySettings
 from oose.verifying import due, verification
-from oose.verifying.verification import DAY, REST, Limits, Verification
+from oose.verifying.verification import DAY, REST, Bounds, Verification
 from oose.verifying.verifier import IN_A_ROW
 from tests.unit.faults import fail
 from tests.unit.keeping import NOW, Keeping
@@ -24,7 +25,7 @@ from tests.unit.test_verifier import path_of, rewrite, uploaded
 
 WEEK = 7 * DAY
 TICK = 5.0  # seconds in which whoever verifies has looked what is due
-EACH_WEEK = Limits(WEEK, None, None)
+EACH_WEEK = Bounds(WEEK, None, None)
 
 
 @define
@@ -78,13 +79,13 @@ async def keeping(tmp_path: Path) -> AsyncIterator[Keeping]:
     await keeping.database.close()
 
 
-async def scene_of(keeping: Keeping, limits: Limits = EACH_WEEK) -> Scene:
+async def scene_of(keeping: Keeping, bounds: Bounds = EACH_WEEK) -> Scene:
     store = await keeping.start()
     made = Verification(
         store.verifier,
         store.volume,
         keeping.inventory,
-        limits,
+        bounds,
         clock=keeping.clock,
         now=keeping.now,
     )
@@ -97,6 +98,13 @@ async def scene(keeping: Keeping) -> AsyncIterator[Scene]:
     scene = await scene_of(keeping)
     yield scene
     await scene.verification.stop()
+
+
+def test_the_configuration_has_the_bounds() -> None:
+    assert Bounds.of(InventorySettings()) == Bounds(180 * DAY, 32_000_000, 20)
+    settings = InventorySettings(verify_frequency=None, verify_rate=None, requests=None)
+    assert Bounds.of(settings) == Bounds(None, None, None)
+    assert Bounds.of(InventorySettings(enabled=False)) == Bounds(None, 32_000_000, 20)
 
 
 # What is due
@@ -203,7 +211,7 @@ async def test_so_many_bytes_are_written_down_together(
 
 @pytest_twisted.ensureDeferred
 async def test_the_rate_is_limited(keeping: Keeping) -> None:
-    scene = await scene_of(keeping, Limits(WEEK, 524_288, None))  # and so pieces of 64 KiB
+    scene = await scene_of(keeping, Bounds(WEEK, 524_288, None))  # and so pieces of 64 KiB
     await scene.put(8, size=262_144, age=2 * WEEK)
     keeping.clock.advance(TICK)
     for second in range(1, 4):
@@ -222,7 +230,7 @@ async def test_the_rate_is_limited(keeping: Keeping) -> None:
 async def test_without_a_frequency_nothing_is_verified(
     keeping: Keeping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = await scene_of(keeping, Limits(None, None, None))
+    scene = await scene_of(keeping, Bounds(None, None, None))
     await scene.put(1, age=2 * WEEK)
     scene.count(monkeypatch)
     keeping.clock.pump([TICK] * 3)
@@ -358,7 +366,7 @@ async def test_a_dying_disk_is_said_loudly_and_left_alone_for_a_while(
 async def test_a_stop_does_not_wait_for_a_file_and_writes_down_what_was_found(
     keeping: Keeping,
 ) -> None:
-    scene = await scene_of(keeping, Limits(WEEK, 524_288, None))
+    scene = await scene_of(keeping, Bounds(WEEK, 524_288, None))
     records = await scene.put(3, size=131_072, age=2 * WEEK)
     keeping.clock.advance(TICK)
     keeping.clock.pump([0.125] * 2)
@@ -392,7 +400,7 @@ async def test_all_of_a_store_is_verified_however_new(
     keeping: Keeping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "FILES", 2)
-    scene = await scene_of(keeping, Limits(None, None, None))
+    scene = await scene_of(keeping, Bounds(None, None, None))
     records = await scene.put(5, age=1)
     path_of(scene.store, records[4]).unlink()
     assert scene.verification.reviewed() == {"state": "none"}
@@ -440,7 +448,7 @@ async def test_a_review_passes_over_the_records_once(
     defaults: Any = due.Due.__init__.__kwdefaults__
     monkeypatch.setitem(defaults, "most", 4)
     monkeypatch.setattr(verification, "FILES", 3)
-    scene = await scene_of(keeping, Limits(None, None, None))
+    scene = await scene_of(keeping, Bounds(None, None, None))
     records = await scene.put(11, age=1)
     fail(monkeypatch, "preadv", errno.EACCES, on=records[5].hash)
     scene.count(monkeypatch)
@@ -455,7 +463,7 @@ async def test_a_review_passes_over_the_records_once(
 async def test_a_review_has_a_rate_of_its_own_says_how_far_it_is_and_can_be_stopped(
     keeping: Keeping,
 ) -> None:
-    scene = await scene_of(keeping, Limits(WEEK, 1, None))
+    scene = await scene_of(keeping, Bounds(WEEK, 1, None))
     records = await scene.put(24, size=131_072, age=1)
     first = int(records[0].hash[:8], 16) / 16**8
     scene.verification._requests._rate = None

@@ -21,8 +21,8 @@ _log = part("verify")
 
 
 @frozen
-class Quarantine:
-    """Where the store at `place` puts what is not whole."""
+class Condemning:
+    """Takes what is not whole on the store at `place` to its quarantine."""
 
     place: str
     volume: Volume
