@@ -17,6 +17,7 @@ from oose.cli.local import hash_command, path_command
 from oose.cli.migrating import migrate_command
 from oose.cli.operating import cache_group, status_command
 from oose.cli.peers import peer_group
+from oose.cli.purchases import purchases_group
 from oose.cli.quarantine import quarantine_group
 from oose.cli.removing import protect_command, remove_command
 from oose.cli.uploading import upload_command
@@ -117,6 +118,7 @@ for _each in (
     download_command,
     detail_command,
     purchase_command,
+    purchases_group,
     remove_command,
     protect_command,
     verify_command,
