@@ -314,6 +314,31 @@ async def test_what_ends_on_one_prism_is_over_on_the_other_at_once(server: Redis
 
 
 @pytest_twisted.ensureDeferred
+async def test_purchases_that_end_with_their_content_are_over_on_every_prism(
+    server: RedisServer,
+) -> None:
+    here, there = await Prism.start(server), await Prism.start(server)
+    seen = PurchaseDesk(here.purchases, 30_000, endings=here.channel)
+    other = PurchaseDesk(there.purchases, 30_000, endings=there.channel)
+    ending = [await other.sell("a" * 40, "mp4", ("*",), 60_000, FAR) for _ in range(3)]
+    kept = await other.sell("b" * 40, "mp4", ("*",), 60_000, FAR)
+    heard: list[str] = []
+    here.channel.on_purchase(heard.append)
+    for each in (*ending, kept):
+        assert await seen.valid(each.token, FAR) == each
+    assert await other.end_of("a" * 40) == 3
+    await until(lambda: len(heard) == 3)
+    assert seen.cached() == {"b" * 40: 1}
+    for each in ending:
+        for desk in (seen, other):
+            with pytest.raises(NotFound):
+                await desk.valid(each.token, FAR)
+    assert await seen.valid(kept.token, FAR) == kept
+    for prism in (here, there):
+        await prism.stop()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_purchase_seen_before_goes_on_without_redis_and_no_longer_than_it_may(
     own: RedisServer, prism: Prism
 ) -> None:
