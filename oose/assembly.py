@@ -41,6 +41,7 @@ from oose.restoring import Restoring
 from oose.retrieve import Limits, Retriever
 from oose.settings import PrismSettings, Settings, StoreSettings
 from oose.stats import Stats
+from oose.stewardship import Stewardship
 from oose.store import Store, StoreParts
 from oose.surplus import Surplus
 from oose.tombstones import Tombstones
@@ -105,6 +106,7 @@ class Assembly:
             self.reachability,
             min_free=lambda peer: peer.min_free,
         )
+        self.stewardship = self._make_stewardship()
         self.quarantines = [self._make_quarantine(each) for each in self.holdings]
         rooms = zip(settings.stores, self.holdings, self.quarantines, strict=True)
         self.stores = [self._make_store(*each) for each in rooms]
@@ -122,6 +124,7 @@ class Assembly:
             chance=chance,
             tombstones=[self._make_tombstones(each) for each in self.holdings],
             loops=[each.loop(reactor, self.now) for each in self.quarantines],
+            repairing=self.stewardship.repairing,
         )
 
     @property
@@ -195,10 +198,28 @@ class Assembly:
             chance=chance,
             only=only,
             accept_fewer=self.settings.clones.accept_fewer or only is not None,
-            sender=ClusterSender(self.registry, self._peers, self.reachability),
+            sender=self._make_sender(),
             surplus=self._surplus(wanted) if is_shared else None,
             ready=self.databases.refuse_if_away,
         )
+
+    def _make_stewardship(self) -> Stewardship:
+        return Stewardship(
+            self.holdings,
+            self.keepers,
+            self._make_sender(),
+            self.databases,
+            self.contents,
+            self.registry,
+            self.existence,
+            self.settings,
+            clock=self._reactor,
+            now=self.now,
+            chance=chance,
+        )
+
+    def _make_sender(self) -> ClusterSender:
+        return ClusterSender(self.registry, self._peers, self.reachability)
 
     def _surplus(self, wanted: int) -> Surplus:
         return Surplus(
@@ -243,6 +264,8 @@ class Assembly:
         lobby.stats.sources["disk"] = holdings.volume.describe
         uploads = self._make_uploads({holdings.place: holdings}, 1, only=holdings.place)
         lobby.stats.sources["quarantine"] = quarantine.describe
+        verification = self.stewardship.verifications[holdings.place]
+        lobby.stats.sources["verification"] = verification.describe
         deliveries = self._make_deliveries(settings, lobby.stats)
         self._loads[holdings.place] = deliveries.load
         return Store(
@@ -259,6 +282,7 @@ class Assembly:
                 internal=settings.accel_redirect,
                 max_upload=settings.max_upload,
                 vouchers=self._vouchers(self.credentials("store", settings)),
+                verification=verification,
             )
         )
 
@@ -292,9 +316,14 @@ class Assembly:
             domain=self.settings.domain,
             deny_static=settings.deny_static_types,
             vouchers=self._vouchers(self._peer_credentials()),
+            count=self.stewardship.count,
         )
         deliveries = self._make_deliveries(settings, lobby.stats)
         lobby.stats.sources["uploads"] = uploads.describe
+        if self.stewardship.repairing is not None:
+            lobby.stats.sources["repair"] = self.stewardship.repairing.describe_all
+        if self.stewardship.demand is not None:
+            lobby.stats.sources["demand"] = self.stewardship.demand.describe
         limits = self.settings.retrieve
         retriever = Retriever(
             self._reactor,
@@ -315,7 +344,9 @@ class Assembly:
                 existence=self.existence,
                 desk=self.desk,
                 viewing=viewing,
-                downloads=Downloads(local, self.existence, readers, deliveries, relay),
+                downloads=Downloads(
+                    local, self.existence, readers, deliveries, relay, self.stewardship.count
+                ),
                 imports=Imports(retriever, uploads),
                 caches=PrismCaches(lobby.stats, viewing, self.existence, self.desk),
                 removal=self._make_removal(),

@@ -146,6 +146,7 @@ class Engine(Service):
             )
         self._listen()
         assembly.membership.join()
+        assembly.stewardship.start()
         self._forgetting.start()
         for line in lines:
             _log.info("{line}", line=line)
@@ -263,6 +264,7 @@ class Engine(Service):
         assembly = self._assembly
         if self.starting is not None:
             self.starting.cancel()
+        await assembly.stewardship.stop()
         await assembly.membership.leave()
         await self._forgetting.stop()
         if self._settings.is_cluster:
