@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from benchmarks import cluster, delivery, demand, latency, memory, migrate, small, upload
+from benchmarks import cluster, delivery, demand, latency, memory, migrate, small, upload, verify
 from benchmarks.report import Row, machine, show
 from benchmarks.running import WORK
 
@@ -17,6 +17,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "cluster": cluster.run,
     "migrate": migrate.run,
     "demand": demand.run,
+    "verify": verify.run,
 }
 
 

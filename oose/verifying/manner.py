@@ -6,7 +6,6 @@ from attrs import frozen
 
 from oose.pace import Pace
 from oose.verifying.reading import Reading, read_some
-from oose.verifying.tally import Tally
 from oose.volume import Volume
 
 PIECE = 16 * 1024 * 1024  # bytes that are read before others have their turn
@@ -20,15 +19,23 @@ def always() -> bool:
     return True
 
 
+def silent(count: int) -> None:
+    """Tell nobody."""
+
+
 @frozen
 class Manner:
-    """Reads at a `pace` of bytes, if any, a `piece` at a time, as long as it is `going`."""
+    """Reads at a `pace` of bytes, if any, a `piece` at a time, as long as it is `going`.
+
+    `tell` is told how many bytes each piece had.
+    """
 
     pace: Pace | None = None
     piece: int = PIECE
     going: Callable[[], bool] = always
+    tell: Callable[[int], None] = silent
 
-    async def read(self, volume: Volume, readings: Sequence[Reading], tally: Tally) -> None:
+    async def read(self, volume: Volume, readings: Sequence[Reading]) -> None:
         """Read files to their ends, unless it is stopped before."""
         left = list(readings)
         while left:
@@ -38,7 +45,7 @@ class Manner:
                 return
             some, left = left[:AT_ONCE], left[AT_ONCE:]
             count = await volume.pool.run(read_some, volume.disk, some, self.piece)
-            tally.bytes += count
+            self.tell(count)
             if self.pace is not None:
                 await self.pace.take(count)
             left = [each for each in some if not each.over] + left

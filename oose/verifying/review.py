@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import define, field
+from attrs import define
 
 from oose.errors import OoseError
 from oose.verifying.due import Due, Entry
-from oose.verifying.looking import Looking
 from oose.verifying.manner import Manner
 from oose.verifying.tally import Tally
 from oose.verifying.verifier import Outcome
@@ -27,7 +26,7 @@ class Review:
     begun: int
     due: Due
     manner: Manner
-    tally: Tally = field(factory=Tally)
+    tally: Tally
     state: str = BEGUN
     read: int | None = None
     ended: int | None = None
@@ -43,14 +42,8 @@ class Review:
         if self.is_going:
             self.state, self.ended = state, now
 
-    def note(
-        self,
-        entries: Sequence[Entry],
-        lookings: Sequence[Looking],
-        outcomes: Mapping[str, Outcome],
-    ) -> None:
+    def note(self, entries: Sequence[Entry], outcomes: Mapping[str, Outcome]) -> None:
         """So much of it is done."""
-        self.tally.bytes += sum(each.reading.size for each in lookings)
         for outcome in outcomes.values():
             self.tally.files["failed" if isinstance(outcome, OoseError) else outcome] += 1
         self.passed = int(entries[-1].hash[:DIGITS], 16) / 16**DIGITS

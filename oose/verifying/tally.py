@@ -18,6 +18,10 @@ class Tally:
     files: Counter[str] = field(factory=Counter)
     bytes: int = 0
 
+    def read(self, count: int) -> None:
+        """So many bytes more were read."""
+        self.bytes += count
+
     def counts(self) -> Mapping[str, int]:
         """By name, for `/stats`."""
         return {**{each: self.files[each] for each in OUTCOMES}, "bytes": self.bytes}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
@@ -18,6 +18,7 @@ from oose.verifying.faults import Dying
 from oose.verifying.looking import Looking
 from oose.verifying.manner import Manner, piece_at
 from oose.verifying.review import DONE, STOPPED, Review
+from oose.verifying.tally import Tally
 from oose.verifying.verifier import Outcome, Verifier
 from oose.volume import Volume
 
@@ -29,7 +30,7 @@ DAY = 86_400.0  # seconds after which a list is made anew: a sweep may have foun
 REST = 3600.0  # seconds after which a disk that seemed to be dying is looked at again
 _log = part("verify")
 
-Note = Callable[[Sequence[Entry], Sequence[Looking], Mapping[str, Outcome]], None]
+Note = Callable[[Sequence[Entry], Mapping[str, Outcome]], None]
 
 
 @frozen
@@ -102,8 +103,9 @@ class Verification:
             since = max(1, now - int(older * 1000))  # and what never was is before that
             due = Due(self.place, self._inventory, self._requests, since=since)
             usual = self._bounds.rate if rate is None else rate or None
-            manner = self._manner_at(usual, self._is_reviewing)
-            self._review = Review(since, now, due, manner)
+            tally = Tally()
+            manner = evolve(self._manner_at(usual, self._is_reviewing), tell=tally.read)
+            self._review = Review(since, now, due, manner, tally)
             self._rests_until = 0.0
             _log.info("All of {place} is verified now", place=self.place)
         return self._review.describe(self._now())
@@ -233,7 +235,7 @@ class Verification:
         if not manner.going():
             due.put_back([each for each in entries if each.hash not in outcomes])
         if note is not None:
-            note(entries, lookings, outcomes)
+            note(entries, outcomes)
         self._told = ""
 
     async def _settled(self) -> bool:

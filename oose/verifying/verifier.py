@@ -129,7 +129,12 @@ class Verifier:
         return record_id(content_hash, *self.place.split(":"))
 
     async def _read(self, lookings: Sequence[Looking], manner: Manner) -> None:
-        await manner.read(self._volume, [each.reading for each in lookings], self.tally)
+        def count(size: int) -> None:
+            self.tally.read(size)
+            manner.tell(size)
+
+        counting = evolve(manner, tell=count)
+        await counting.read(self._volume, [each.reading for each in lookings])
 
     def _whole(self) -> Status:
         self._in_a_row = 0
