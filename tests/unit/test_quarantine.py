@@ -78,6 +78,12 @@ async def set_aside(
     return str(newest).removesuffix(".why.json")
 
 
+def is_closed(made: Removing) -> bool:
+    """Whether nothing of the store's is open any more."""
+    folder = made.keeping.folder / "s1"
+    return sum(descriptors(str(folder / name)) for name in ("quarantine", "incoming")) == 0
+
+
 # How long it stays
 
 
@@ -94,7 +100,7 @@ async def test_files_go_after_their_time_and_are_counted(
     assert messages == ["1 file deleted from the quarantine of s1"]
     assert quarantine.describe() == {"files": 1, "bytes": 7}
     assert await quarantine.prune(NOW) == 0
-    assert descriptors("quarantine") == 0
+    assert is_closed(made)
 
 
 @pytest_twisted.ensureDeferred
@@ -136,7 +142,7 @@ async def test_a_disk_that_fails_is_said(
     await loop.stop()
     [message] = messages
     assert message.startswith("The quarantine stays as it is: The disk of the store 's1' failed")
-    assert descriptors("quarantine") == 0
+    assert is_closed(made)
 
 
 @pytest_twisted.ensureDeferred
@@ -182,7 +188,7 @@ async def test_a_corrupt_one_does_not_and_stays_where_it_is(
         await restoring.restore(HASH)
     assert (await made.records(), made.files(), made.aside()) == ([], [], ["s1"])
     assert (await made.note()).removed == NOW
-    assert descriptors("s1/quarantine") + descriptors("s1/incoming") == 0
+    assert is_closed(made)
 
 
 @pytest_twisted.ensureDeferred
@@ -217,7 +223,7 @@ async def test_one_that_cannot_be_read_stays(
     with pytest.raises(Unavailable, match="Input/output error"):
         await restoring.restore(content_hash)
     assert (made.files(content_hash), made.aside()) == ([], ["s1"])
-    assert descriptors("s1/quarantine") + descriptors("s1/incoming") == 0
+    assert is_closed(made)
 
 
 @pytest_twisted.ensureDeferred
