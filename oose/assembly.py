@@ -266,6 +266,8 @@ class Assembly:
         lobby.stats.sources["quarantine"] = quarantine.describe
         verification = self.stewardship.verifications[holdings.place]
         lobby.stats.sources["verification"] = verification.describe
+        sweeps = self.stewardship.inventory.sweeps[holdings.place]
+        lobby.stats.sources["inventory"] = sweeps.describe
         deliveries = self._make_deliveries(settings, lobby.stats)
         self._loads[holdings.place] = deliveries.load
         return Store(
@@ -283,6 +285,7 @@ class Assembly:
                 max_upload=settings.max_upload,
                 vouchers=self._vouchers(self.credentials("store", settings)),
                 verification=verification,
+                sweeps=sweeps,
             )
         )
 

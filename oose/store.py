@@ -27,6 +27,7 @@ from oose.purchases import Purchase
 from oose.purchasing import PurchaseDesk
 from oose.registry import Registry
 from oose.restoring import Restoring
+from oose.sweeping.disk_sweeps import DiskSweeps
 from oose.uploads import Uploads
 from oose.verifying.verification import Verification
 from oose.verifying.verifier import Outcome
@@ -61,6 +62,7 @@ class StoreParts:
     max_upload: int | None
     vouchers: Vouchers | None = None
     verification: Verification | None = None
+    sweeps: DiskSweeps | None = None
 
 
 class Store:
@@ -181,6 +183,17 @@ class Store:
         """Let it be."""
         return self._verification.stop_review()
 
+    @routes.at("/inventory/scan", "POST", access=Access.PEER, body=json_body)
+    async def inventory_scan(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
+        """Begin to sweep the disk, or join the sweep under way."""
+        driver = fields.text("driver") if fields.get("driver") is not None else "auto"
+        return await self._sweeps.scan(driver, fast=fields.flag("fast"))
+
+    @routes.at("/inventory/status", "POST", access=Access.PEER)
+    async def inventory_status(self, request: IntakeRequest) -> Mapping[str, Any]:
+        """How far that is, or how the last one ended."""
+        return await self._sweeps.status()
+
     @routes.at("/content/remove", "POST", access=Access.PEER, body=json_body)
     async def remove(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
         """Delete a file of this store, or only if it is older than `before`."""
@@ -276,6 +289,12 @@ class Store:
         if self._parts.verification is None:
             raise Unavailable("Nothing is verified by itself in this process")
         return self._parts.verification
+
+    @property
+    def _sweeps(self) -> DiskSweeps:
+        if self._parts.sweeps is None:
+            raise Unavailable("Nothing is swept in this process")
+        return self._parts.sweeps
 
     async def _purchase(self, token: str) -> Purchase:
         try:

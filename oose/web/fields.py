@@ -83,6 +83,13 @@ class Fields:
             raise BadInput(f"The field {name!r} must be true or false, not {shown(value)}")
         return value
 
+    def flag(self, name: str) -> bool:
+        """A field that is true or false; false where there is none."""
+        value = self._values.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise BadInput(f"The field {name!r} must be true or false, not {shown(value)}")
+        return bool(value)
+
     def hash(self) -> str:
         """The one hash asked for, as `hash` or, by older clients, `sha1`."""
         return parse_hash(self._asked())
