@@ -76,7 +76,7 @@ class RedisPurchases:
         found: dict[str, None] = {}
         async for names in keys(self._connection, self._prefix, "purchase", of_type="hash"):
             asked: list[Command] = [(b"HGET", name, b"hash") for name in names]
-            replies = await self._connection.ask(*asked, again=True) if asked else []
+            replies = await self._connection.ask(*asked, again=True)
             own = [name for name, each in zip(names, replies, strict=True) if each in wanted]
             found.update((token, None) for token in map(self._token, own) if token is not None)
             if limit is not None and len(found) >= limit:

@@ -119,6 +119,17 @@ async def test_what_lies_about_is_tidied_away_and_purchases_stay(
 
 
 @pytest_twisted.ensureDeferred
+async def test_where_nothing_is_like_a_purchase_all_is_tidied_away(
+    connection: RedisConnection, server: RedisServer
+) -> None:
+    purchases = RedisPurchases(connection, "oose", AFTERLIFE)
+    server.cli("SADD", "oose:purchase:set", "x")
+    assert await tokens(purchases) == []
+    assert await purchases.tidy(0) == Tidied(broken=1)
+    assert server.cli("DBSIZE") == "0"
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_purchase_leaves_redis_when_its_afterlife_is_over(
     connection: RedisConnection, server: RedisServer
 ) -> None:
