@@ -262,7 +262,11 @@ class Disk:
                 if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
                     raise NotFound("The file is not on this store") from None
                 raise
-            status = os.fstat(descriptor)
+            try:
+                status = os.fstat(descriptor)
+            except OSError:
+                os.close(descriptor)
+                raise
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             raise NotFound("The file is not on this store")

@@ -80,6 +80,8 @@ def reason(why: Mapping[str, Any]) -> str:
         return "the content was removed"
     if why.get("error") is not None:
         return f"cannot be read: {why['error']}"
+    if why.get("found") is not None and why["found"] == why.get("hash"):
+        return f"forged: its sha256 is {why.get('sha256')}"
     if why.get("found") is not None:
         return f"corrupt: its hash is {why['found']}"
     return "there is no note"

@@ -167,6 +167,7 @@ def put_aside(place: Place, content_hash: str, note: str | None) -> Path:
 NOTES = {
     '{"removed": 1}': "the content was removed",
     '{"found": "abc", "at": 1}': "corrupt: its hash is abc",
+    '{"hash": "abc", "found": "abc", "sha256": "def", "at": 1}': "forged: its sha256 is def",
     '{"error": "Input/output error"}': "cannot be read: Input/output error",
     "{}": "there is no note",
 }

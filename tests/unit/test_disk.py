@@ -180,14 +180,17 @@ def test_a_file_that_is_not_there_cannot_be_opened(disk: Disk) -> None:
         disk.open(PLACE)
 
 
+@pytest.mark.parametrize("call", ["open", "fstat"])
 @pytest.mark.parametrize("code", [errno.EIO, errno.EMFILE])
 def test_a_file_that_cannot_be_opened_is_not_said_to_be_missing(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch, code: int
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     put(disk, PLACE)
-    fail(monkeypatch, "open", code, on="content")
-    with pytest.raises(Unavailable, match=os.strerror(code)):
-        disk.open(PLACE)
+    with monkeypatch.context() as faulty:
+        fail(faulty, call, code, on="content")
+        with pytest.raises(Unavailable, match=os.strerror(code)):
+            disk.open(PLACE)
+    assert descriptors(str(disk.root)) == 0
 
 
 # Remove and set aside
