@@ -20,7 +20,7 @@ WHAT = (
 )
 """The expression that `find` is given, behind the folders to begin with."""
 ENOUGH = 500  # files for one call, or a few more
-PIECE = 64 * 1024  # bytes
+PIECE = 16 * 1024  # bytes that are read at once
 PATIENCE = 500  # ms that one call waits for something to come
 FINE = (0, 1)  # how it exits; with 1 it has complained
 ANYWHERE = ""

@@ -84,7 +84,8 @@ class UnixLister:
         if not folders:  # it would list all there is
             return None
         self._process = subprocess.Popen(  # noqa: S603 # nothing in it comes from others
-            [self._find, *folders, *WHAT],
+            ["find", *folders, *WHAT],  # noqa: S607 # how it calls itself when it complains
+            executable=self._find,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
