@@ -109,7 +109,7 @@ class Trimming:
         except OoseError as error:
             _log.warn("{id} is one too many, and stays: {why}", id=record.id, why=error)
             return False
-        _log.info("{id} was one too many", id=record.id)
+        _log.debug("{id} was one too many", id=record.id)
         return True
 
 

@@ -49,7 +49,10 @@ class Repair:
         if count:
             await self.pace.take(need.size * count)
             added = await self.clones.add(content_hash, records, count)
-            records, content = await self._look(content_hash, ids(records, added))
+            records = [*records, *added]
+            need = self._need(records, content)
+        if added and need.kind is not None:
+            records, content = await self._look(content_hash, ids(records))
             need = self._need(records, content)
         if need.surplus:
             await self.pace.take(need.size * need.wanted)  # which are read again

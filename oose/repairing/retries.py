@@ -26,6 +26,9 @@ class Retries:
     def __len__(self) -> int:
         return len(self._failed)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._failed
+
     def failed(self, key: str, now: float) -> None:
         """It has failed once more."""
         known = self._failed.pop(key, None)

@@ -30,7 +30,7 @@ from oose.repairing.news import News
 from oose.repairing.occasions import Occasions
 from oose.repairing.repair import Repair
 from oose.repairing.retries import Retries
-from oose.repairing.shares import CARE, repairing, runs, slices_of
+from oose.repairing.shares import CARE, repairing, slices_of
 from oose.repairing.summary import Work, of_all
 from oose.repairing.survey import Seen, Survey, by_hash
 from oose.repairing.tally import Tally
@@ -80,6 +80,7 @@ class Repairing:
         self._work = Work()
         self._news = News()
         self._tally = Tally()
+        self._counted_meanwhile: dict[str, Task] = {}  # of what is being mended
         self._looked_at: int | None = None
         self._survey = Survey(
             self._inventory,
@@ -195,10 +196,13 @@ class Repairing:
 
         def found(content_hash: str, need: Need) -> None:
             tally.add(need)
-            self._found(Task(content_hash, need, tally))
+            task = Task(content_hash, need, tally)
+            self._found(task)
+            if content_hash in self._crew.busy:
+                self._counted_meanwhile[content_hash] = task
 
         try:
-            await self._survey.run(runs(self._slices), found)
+            await self._survey.run(self._slices, found)
         except Exception:
             self.missed()
             raise
@@ -210,7 +214,7 @@ class Repairing:
 
         def found(content_hash: str, need: Need) -> None:
             task = Task(content_hash, need, self._tally, hints[content_hash])
-            if self._found(task):
+            if self._found(task) and task.hash not in self._retries:  # which is counted
                 task.tally.worsened(need)
 
         try:
@@ -247,6 +251,7 @@ class Repairing:
 
     async def _mend(self, task: Task) -> None:
         """What is not done now is done again later."""
+        self._counted_meanwhile.pop(task.hash, None)
         try:
             mended = await self._repair.mend(task.hash, task.known_ids)
         except CancelledError:
@@ -262,6 +267,9 @@ class Repairing:
         now = self._clock.seconds()
         self._work.done(mended.added, mended.removed, mended.bytes, now)
         task.tally.became(task.need, mended.need)
+        counted = self._counted_meanwhile.pop(task.hash, None)
+        if counted is not None:
+            counted.tally.became(counted.need, mended.need)
         if mended.need.kind is None:
             self._retries.succeeded(task.hash)
             self._news.mended(task.hash, mended)

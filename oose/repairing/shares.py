@@ -6,7 +6,7 @@ its own slices to others.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from oose.registry import Registry
 
@@ -24,17 +24,6 @@ def slices_of(prism: str, prisms: Collection[str]) -> frozenset[str]:
     if prism not in prisms:
         return frozenset()
     return frozenset(each for each in SLICES if owner(each, prisms) == prism)
-
-
-def runs(slices: Collection[str]) -> Sequence[tuple[str, str]]:
-    """Slices that follow one another together, as the first and the last of each run."""
-    found: list[tuple[str, str]] = []
-    for each in sorted(slices):
-        if found and int(each, 16) == int(found[-1][1], 16) + 1:
-            found[-1] = found[-1][0], each
-        else:
-            found.append((each, each))
-    return found
 
 
 def repairing(registry: Registry, own: str) -> frozenset[str]:

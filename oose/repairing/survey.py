@@ -1,10 +1,11 @@
 """Looking at all content of some slices: its records merged with what is noted of it.
 
-Both are read in pages, in the order of their hashes. Between two handfuls of rows others have their
-turn, for longer than the handful took.
+Both are read in pages, in the order of their hashes. What lies between our slices comes along where
+it is less than a page, and is left out where it is more. Between two handfuls of rows others have
+their turn, for longer than the handful took.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
@@ -57,25 +58,18 @@ class Survey:
     clock: IReactorTime
     judge: Judge
 
-    async def run(self, runs: Sequence[tuple[str, str]], found: Found) -> None:
-        """Tell of all content of the slices in `runs`, by its hash, what it needs."""
-        for first, last in runs:
-            await self._run(first, last, found)
-
-    async def _run(self, first: str, last: str, found: Found) -> None:
-        notes = _Notes(self.contents, self.pace, after=first)
-        start, left = first, list[Document]()
-        while True:
+    async def run(self, slices: Collection[str], found: Found) -> None:
+        """Tell of all content of the slices, by its hash, what it needs."""
+        notes = _Notes(self.contents, self.pace)
+        start, left = min(slices, default=None), list[Document]()
+        while start is not None:
             await self.pace.take(1)
-            page = await self.inventory.range(start, last + END, limit=PAGE)
-            groups = by_hash([*left, *page])
-            left = []
-            if is_more := len(page) == PAGE:
-                start = page[-1].id + "\0"
+            page = await self.inventory.range(start, END, limit=PAGE)
+            groups = by_hash([*left, *(each for each in page if each.id[:2] in slices)])
+            start, left = following(page, slices), []
+            if start is not None and page[-1].id[:2] in slices:
                 left = groups.popitem()[1]  # the next page may have more of it
             await self._look(groups, await notes.of(list(groups)), found)
-            if not is_more:
-                return
 
     async def look(self, rows: Mapping[str, Sequence[Document]], found: Found) -> None:
         """The same of some contents whose records are known."""
@@ -104,7 +98,7 @@ class _Notes:
 
     contents: Contents
     pace: Pace
-    after: str
+    _after: str = field(default="", init=False)
     _page: Sequence[Content] = field(factory=tuple, init=False)
     _is_whole: bool = field(default=False, init=False)
 
@@ -116,13 +110,24 @@ class _Notes:
         found: dict[str, Content] = {}
         while True:
             found |= {each.hash: each for each in self._page if each.hash in wanted}
-            if self._is_whole or (self._page and self._page[-1].hash > hashes[-1]):
+            if self._is_whole or self._after >= hashes[-1]:
                 return found
             await self.pace.take(1)
-            self._page = await self.contents.page(after=self.after, limit=PAGE)
+            after = max(self._after, hashes[0][:-1])  # what comes before is not ours
+            self._page = await self.contents.page(after=after, limit=PAGE)
             self._is_whole = len(self._page) < PAGE
             if self._page:
-                self.after = self._page[-1].hash
+                self._after = self._page[-1].hash
+
+
+def following(page: Sequence[Document], slices: Collection[str]) -> str | None:
+    """Where to go on after a page; None where it was the last."""
+    if len(page) < PAGE:
+        return None
+    last = page[-1].id
+    if last[:2] in slices:
+        return last + "\0"
+    return min((each for each in slices if each > last[:2]), default=None)
 
 
 def by_hash(documents: Sequence[Document]) -> dict[str, list[Document]]:

@@ -415,11 +415,13 @@ async def test_what_fails_is_said_once_and_tried_again_later(tmp_path: Path) -> 
         said = [line for line in lines if "could not be mended" in line]
         assert len(said) == 1
         assert prism.describe()["failed"] == 2
+        assert prism.describe()["endangered"] == {"1": 2}
         at.sending.raises = None
         assert await at.until(at.has(2)) < 2 * FIRST
         await at.until(at.has(2, b"other"))
         await at.quiet()
         assert prism.describe()["failed"] == 0
+        assert prism.describe()["endangered"] == {}
 
 
 @pytest_twisted.ensureDeferred
@@ -509,15 +511,19 @@ async def test_what_is_being_mended_is_not_begun_again(tmp_path: Path) -> None:
     async with mending(tmp_path) as at:
         await at.put(b"hello", "s1")
         at.sending.waits = Deferred()
-        prism = at.begin(repair_frequency=10.0)
+        prism = at.begin(repair_frequency=200.0)
         await at.until(lambda: bool(at.sending.sent))
         prism.hint([HELLO])
-        await at.until(lambda: prism.describe()["lookedAt"] > NOW + 20_000)
+        await at.until(lambda: prism.describe()["lookedAt"] > NOW + 150_000)
         assert len(at.sending.sent) == 1
         assert (prism.describe()["tasks"], prism.describe()["secondsLeft"]) == (1, None)
+        assert prism.describe()["endangered"] == {"1": 1}
         at.sending.waits.callback(None)
         at.sending.waits = None
-        await at.until(at.has(2))
+        looked = prism.describe()["lookedAt"]
+        await at.until(lambda: prism.describe()["tasks"] == 0)
+        assert (prism.describe()["endangered"], prism.describe()["lookedAt"]) == ({}, looked)
+        assert len(at.on()) == 2
 
 
 @pytest_twisted.ensureDeferred

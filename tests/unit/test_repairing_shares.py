@@ -1,7 +1,6 @@
 """Which prism looks after which content."""
 
 from collections import Counter
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oose.registry import Peer
-from oose.repairing.shares import SLICES, owner, repairing, runs, slices_of
+from oose.repairing.shares import SLICES, owner, repairing, slices_of
 
 names = st.sets(st.text("abcdefghij0123456789-", min_size=1, max_size=12), min_size=1, max_size=5)
 PRISM = Peer("prism", "p1", "p1", "h", 1, "u", "g", "m", "3", 0, care={"repair": {}})
@@ -59,19 +58,6 @@ def test_the_shares_are_alike(count: int) -> None:
 def test_who_is_not_among_them_has_none() -> None:
     assert slices_of("p1", []) == frozenset()
     assert slices_of("p1", ["p2"]) == frozenset()
-
-
-@given(st.sets(st.sampled_from(SLICES)))
-def test_runs_are_made_of_slices_that_follow_one_another(slices: set[str]) -> None:
-    found = runs(slices)
-    covered = [
-        f"{number:02x}"
-        for first, last in found
-        for number in range(int(first, 16), int(last, 16) + 1)
-    ]
-    assert covered == sorted(slices)
-    for (_, last), (first, _) in pairwise(found):
-        assert int(first, 16) > int(last, 16) + 1
 
 
 def among(*peers: Peer) -> frozenset[str]:
