@@ -26,12 +26,17 @@ class NativeLister:
     def read(self, part: str) -> Page:
         """See `Lister.read`."""
         page = Page()
-        try:
-            self._read(part, page)
-        except _GONE:
-            pass
-        except OSError as error:
-            page.problem = f"{error.filename}: {error.strerror}"
+        if part != self._part:
+            self._begin(part, page)
+        for _ in range(STEP):
+            try:
+                if not self._step(page):
+                    page.is_last = True
+                    break
+            except _GONE:
+                continue
+            except OSError as error:
+                page.problem = page.problem or in_words(error)
         return page
 
     def interrupt(self) -> None:
@@ -41,28 +46,35 @@ class NativeLister:
         """See `Lister.close`."""
         self._part, self._folders, self._entries = None, [], iter(())
 
-    def _read(self, part: str, page: Page) -> None:
-        if part != self._part:
-            self._begin(part, page)
-        for _ in range(STEP):
-            found = next(self._entries, None)
-            if found is not None:
-                self._look(*found, page)
-            elif self._folders:
-                self._entries = self._inside(self._folders.pop())
-            else:
-                page.is_last = True
-                return
-
     def _begin(self, part: str, page: Page) -> None:
         self.close()
         self._part = part
-        if part != REST:
-            mode = os.lstat(f"{self._content}/{part}").st_mode  # names of any bytes
-            if not stat.S_ISDIR(mode):
-                page.strangers.append(part)
-                return
-        self._folders.append(part)
+        if part == REST:
+            self._folders.append(part)
+            return
+        place = f"{self._content}/{part}"
+        try:
+            is_folder = stat.S_ISDIR(os.lstat(place).st_mode)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            page.problem = in_words(error)
+            return
+        if is_folder:
+            self._folders.append(part)
+        else:
+            page.strangers.append(part)
+
+    def _step(self, page: Page) -> bool:
+        """Look at one more entry or folder; whether there was one."""
+        found = next(self._entries, None)
+        if found is not None:
+            self._look(*found, page)
+        elif self._folders:
+            self._entries = self._inside(self._folders.pop())
+        else:
+            return False
+        return True
 
     def _inside(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
         with os.scandir(f"{self._content}/{folder}") as entries:
@@ -81,3 +93,8 @@ class NativeLister:
             page.add(path, status.st_size, status.st_mtime_ns // 1_000_000)
         else:
             page.strangers.append(path)
+
+
+def in_words(error: OSError) -> str:
+    """What cannot be read, and why."""
+    return f"{error.filename}: {error.strerror}"

@@ -7,8 +7,9 @@ go to quarantine.
 from collections.abc import Sequence
 
 from oose.errors import Conflict, OoseError
-from oose.metadata.documents import Write
 from oose.sweeping.site import BATCH, Site
+
+ODD = (OoseError, LookupError, TypeError, ValueError)  # the last three: a record that is none
 
 
 async def verify(site: Site, hashes: Sequence[str]) -> None:
@@ -16,25 +17,15 @@ async def verify(site: Site, hashes: Sequence[str]) -> None:
     for each in dict.fromkeys(hashes):
         try:
             status = await site.store.verify(each)
-        except OoseError as error:
+        except ODD as error:
             await note_unreadable(site, each, error)
             continue
         if status == "ok":
-            await learn_size(site, each)
+            site.counts.corrected += 1
         elif status == "corrupt":
             site.counts.corrupt += 1
         else:
             site.counts.removed += 1
-
-
-async def learn_size(site: Site, content_hash: str) -> None:
-    """Write down how large a file is, where its record says otherwise."""
-    document = (await site.read([content_hash])).get(content_hash)
-    found = await site.store.volume.find(content_hash)
-    if document is None or found is None or document.body.get("size") == found.size:
-        return
-    body = {**document.body, "size": found.size}
-    site.counts.corrected += len(await site.write([Write(document.id, body, document.rev)]))
 
 
 async def bury(site: Site, hashes: Sequence[str]) -> None:
@@ -49,11 +40,12 @@ async def bury(site: Site, hashes: Sequence[str]) -> None:
                 site.counts.buried += await site.store.burial.set_aside(each, content.removed)
             except Conflict:  # it has come again since
                 continue
-            except OoseError as error:
+            except ODD as error:
                 await note_unreadable(site, each, error)
 
 
-async def note_unreadable(site: Site, content_hash: str, error: OoseError) -> None:
+async def note_unreadable(site: Site, content_hash: str, error: Exception) -> None:
     """What is wrong with one file is noted; with the whole disk it ends the sweep."""
     await site.run(site.check)
-    site.counts.note("unreadable", f"{content_hash}: {error.message}")
+    words = error.message if isinstance(error, OoseError) else "its record is none"
+    site.counts.note("unreadable", f"{content_hash}: {words}")

@@ -3,16 +3,27 @@
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 from hypothesis import strategies as st
 
 from oose.address import HASH_TYPES, old_relative_path, relative_path
+from oose.contents import Contents
+from oose.embedded import EmbeddedDocuments
+from oose.holdings import Holdings
+from oose.metadata.documents import Document, Held, Inventory, Stale, Write
+from oose.metadata.records import InventoryRecord
+from oose.settings.model import InventorySettings
+from oose.sweeping.disk_sweeps import DiskSweeps, Means
 from oose.sweeping.layout import REST, SLICES, Seen
 from oose.sweeping.listing import Lister
+from tests.unit.keeping import NOW, Keeping
 
+T = TypeVar("T")
 HASHES = [
     hashlib.new(kind, f"{kind} {number}".encode()).hexdigest()
     for kind in HASH_TYPES
@@ -110,3 +121,140 @@ def make(content: Path, entries: Sequence[Entry]) -> None:
                 os.utime(place, ns=(when, when))
         except (FileExistsError, NotADirectoryError):
             continue
+
+
+Hook = Callable[[str], Awaitable[None]]
+
+
+async def nothing(name: str) -> None:
+    """What happens beside a sweep unless a test says otherwise."""
+
+
+@define
+class Hooked:
+    """A pool, and an inventory, before and after each of whose calls something may happen.
+
+    The database's pages may be as they were earlier: what is `unlisted` is missing from them.
+    """
+
+    inventory: Inventory
+    hook: Hook = nothing
+    unlisted: set[str] = field(factory=set)
+    asked: Counter[str] = field(factory=Counter)
+
+    async def run(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        name = getattr(call, "__name__", "")
+        await self.hook(f"before {name}")
+        result = call(*args, **kwargs)
+        await self.hook(f"after {name}")
+        return result
+
+    async def held(self, place: str, prefix: str = "", **more: Any) -> Sequence[Held]:
+        rows = await self._ask("held", self.inventory.held(place, prefix, **more))
+        return [each for each in rows if each.hash not in self.unlisted]
+
+    async def get_many(self, ids: Sequence[str]) -> Mapping[str, Document]:
+        return await self._ask("get_many", self.inventory.get_many(ids))
+
+    async def put_many(self, writes: Sequence[Write]) -> Sequence[str | Stale]:
+        return await self._ask("put_many", self.inventory.put_many(writes))
+
+    async def _ask(self, name: str, question: Coroutine[Any, Any, T]) -> T:
+        self.asked[name] += 1
+        try:
+            await self.hook(f"before {name}")
+        except BaseException:
+            question.close()
+            raise
+        answer = await question
+        await self.hook(f"after {name}")
+        return answer
+
+
+@define
+class Sweeping:
+    """One store whose disk is swept."""
+
+    keeping: Keeping
+    store: Holdings
+    contents: Contents
+    hooked: Hooked
+    means: Means
+    sweeps: DiskSweeps
+
+    @classmethod
+    async def begin(cls, folder: Path, **settings: Any) -> "Sweeping":
+        keeping = await Keeping.begin(folder)
+        hooked = Hooked(keeping.inventory)
+        store = await keeping.start(pool=hooked)
+        contents = Contents(EmbeddedDocuments(keeping.database, "content"))
+        given = {"files": None, "requests": None, "driver": "native", **settings}
+        inventory: Any = hooked
+        means = Means(
+            inventory,
+            contents,
+            keeping.existence,
+            InventorySettings(**given),
+            keeping.clock,
+            keeping.now,
+        )
+        made = cls(keeping, store, contents, hooked, means, DiskSweeps(store, means))
+        made.sweeps.start()
+        return made
+
+    @property
+    def content(self) -> Path:
+        return self.store.volume.disk.content
+
+    def restart(self) -> None:
+        """The process is another from here on."""
+        self.sweeps = DiskSweeps(self.store, self.means)
+        self.sweeps.start()
+
+    async def scan(self, driver: str = "native") -> Mapping[str, Any]:
+        """Sweep all of it, now; how that ended."""
+        await self.sweeps.scan(driver, fast=False)
+        await self.sweeps.ended()
+        return await self.sweeps.status()
+
+    def file(self, path: str, data: bytes = b"data", when: int = NOW - 1000) -> Path:
+        """A file on the disk, last written at `when` (ms)."""
+        place = self.content / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        os.utime(place, ns=(when * 1_000_000, when * 1_000_000))
+        return place
+
+    async def record(self, content_hash: str, path: str, size: int = 4, **more: Any) -> None:
+        """A record of the store."""
+        record = InventoryRecord(
+            hash=content_hash,
+            prism="p1",
+            store="s1",
+            mime_type="video/mp4",
+            mime_extension=path.rpartition(".")[2],
+            relative_path=path,
+            size=size,
+            created=more.pop("created", NOW - 1000),
+            **more,
+        )
+        await self.keeping.inventory.put(record.id, record.to_body())
+
+    async def records(self) -> dict[str, InventoryRecord]:
+        """All there are, by hash."""
+        rows = await self.keeping.inventory.range("", "\uffff")
+        return {row.body["hash"]: InventoryRecord.from_document(row) for row in rows}
+
+    async def bury(self, content_hash: str, when: int = NOW) -> None:
+        """Note that content was removed at `when` (ms)."""
+        await self.contents.change(content_hash, lambda each: evolve(each, removed=when))
+
+    def aside(self) -> list[str]:
+        """What is in quarantine, without the notes."""
+        names = (each.name for each in self.store.volume.disk.quarantine.iterdir())
+        return sorted(each for each in names if not each.endswith(".why.json"))
+
+    def there(self) -> list[str]:
+        """The files on the disk."""
+        found = (each for each in self.content.rglob("*") if not each.is_dir())
+        return sorted(str(each.relative_to(self.content)) for each in found)
