@@ -7,12 +7,15 @@ import click
 
 from oose import __version__
 from oose.cli.adopting import adopt_command
+from oose.cli.clones import clones_group
 from oose.cli.configuration import config_group
 from oose.cli.content import detail_command, download_command, purchase_command
 from oose.cli.couchdb import couchdb_group
 from oose.cli.desk import Desk, tell
+from oose.cli.draining import store_group
 from oose.cli.exits import FAILED, INTERRUPTED, MEANINGS, CommandFailed
 from oose.cli.exporting import export_command, import_command
+from oose.cli.levelling import rebalance_command
 from oose.cli.local import hash_command, path_command
 from oose.cli.migrating import migrate_command
 from oose.cli.operating import cache_group, status_command
@@ -122,6 +125,9 @@ for _each in (
     remove_command,
     protect_command,
     verify_command,
+    clones_group,
+    store_group,
+    rebalance_command,
     quarantine_group,
     cache_group,
     status_command,

@@ -113,7 +113,8 @@ class Off:
         """See `Deed.do`."""
         if picked.on(self.place) is None:
             return NOTHING
-        wanted = self._wanted(picked, self._others(picked.counting))
+        others = self._others(picked.counting)
+        wanted = self._wanted(picked, others)
         moved = await move(self.clones, picked, self.place, wanted=wanted)
         if moved is None:
             return NOTHING
@@ -122,7 +123,9 @@ class Off:
         if moved.removed:
             return outcome
         if not (await self.clones.contents.get(picked.hash)).protected:
-            return evolve(outcome, why=STAYS)
+            count = len(others) + made
+            few = f"only {count} of {wanted} clones are elsewhere: no other store can take one"
+            return evolve(outcome, why=few if count < wanted else STAYS)
         verified = await self._verify(picked.hash, [*picked.ids, *(r.id for r in moved.added)])
         if verified < wanted:
             why = f"protected, and only {verified} of {wanted} other clones could be verified"
