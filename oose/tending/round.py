@@ -65,8 +65,9 @@ class Round:
             while not self.is_stopping:
                 if self._waiting:
                     return self._waiting.popleft()
-                block = await anext(blocks, None)
-                if block is None:
+                try:
+                    block = await anext(blocks)
+                except StopAsyncIteration:
                     return None
                 found = block.picked
                 self._waiting.extend(found if self.pretend else await self.deed.begin(found))
