@@ -12,6 +12,7 @@ LONGEST = 400  # lines
 
 WITHOUT_TWISTED = {
     "address",
+    "balance",
     "conditions",
     "counting",
     "demand.counter",
@@ -94,6 +95,7 @@ CORE_PACKAGES = (
     "redis",
     "retrieve",
     "settings",
+    "tending",
     "verifying",
 )
 AT_THE_DOOR = {  # what speaks HTTP, or puts together what does
