@@ -19,8 +19,9 @@ from oose.errors import Unavailable
 from oose.holdings import Holdings
 from oose.metadata.records import InventoryRecord
 from oose.pace import Pace
+from oose.verifying import manner
 from oose.verifying.faults import CannotTell, Dying
-from oose.verifying.manner import LEAST, PIECE, Manner, piece_at
+from oose.verifying.manner import FILE, LEAST, PIECE, Manner, piece_at
 from oose.verifying.verifier import IN_A_ROW, Verifier
 from tests.unit.by_hand import ByHand
 from tests.unit.faults import before, descriptors, fail
@@ -169,7 +170,7 @@ async def test_what_was_read_wrong_once_is_read_again(
     store: Holdings, record: InventoryRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory, or the way from the disk, may be at fault."""
-    fail(monkeypatch, "preadv", errno.EIO, on="content", times=2)  # the first is no real one
+    fail(monkeypatch, "pread", errno.EIO, on="content", times=1)
     assert await store.verify(HASH) == "ok"
     assert await store.record(HASH) == record
     assert path_of(store, record).exists()
@@ -252,7 +253,7 @@ async def test_a_corrupt_file_without_a_record_goes_to_quarantine_too(
 async def test_a_file_that_gets_shorter_while_it_is_read_is_corrupt(
     store: Holdings, record: InventoryRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before(monkeypatch, "preadv", lambda: path_of(store, record).write_bytes(b"x"))
+    before(monkeypatch, "pread", lambda: path_of(store, record).write_bytes(b"x"))
     assert await store.verify(record.hash) == "corrupt"
 
 
@@ -300,7 +301,7 @@ async def nothing(*args: Any) -> None:
     return None
 
 
-@pytest.mark.parametrize("call", ["preadv", "open"])
+@pytest.mark.parametrize("call", ["pread", "open"])
 @pytest_twisted.ensureDeferred
 async def test_a_file_whose_bytes_are_lost_is_as_bad_as_a_corrupt_one(
     store: Holdings, record: InventoryRecord, monkeypatch: pytest.MonkeyPatch, call: str
@@ -318,7 +319,7 @@ async def test_a_file_whose_bytes_are_lost_is_as_bad_as_a_corrupt_one(
 
 @pytest.mark.parametrize(
     ("call", "code"),
-    [("preadv", errno.ENOMEM), ("open", errno.EACCES), ("listdir", errno.EIO)],
+    [("pread", errno.ENOMEM), ("open", errno.EACCES), ("listdir", errno.EIO)],
 )
 @pytest_twisted.ensureDeferred
 async def test_a_file_that_cannot_be_looked_at_is_not_taken_for_a_corrupt_one(
@@ -357,7 +358,7 @@ async def test_where_many_in_a_row_cannot_be_read_it_is_the_disk(
     records = [await uploaded(keeping, store, b"%d" % n) for n in range(IN_A_ROW + 3)]
     hashes = [each.hash for each in records]
     with monkeypatch.context() as faulty:
-        fail(faulty, "preadv", errno.EIO, on="content")
+        fail(faulty, "pread", errno.EIO, on="content")
         with pytest.raises(Dying, match=r"6 files in a row cannot be read on p1:s1"):
             await store.verifier.settle(await store.verifier.look(hashes))
         assert counts(store.verifier) == {"corrupt": IN_A_ROW}
@@ -367,7 +368,7 @@ async def test_where_many_in_a_row_cannot_be_read_it_is_the_disk(
             await store.verify(left[0])
     assert await store.verify(left[0]) == "ok"  # so much for that
     with monkeypatch.context() as faulty:
-        fail(faulty, "preadv", errno.EIO, on="content")
+        fail(faulty, "pread", errno.EIO, on="content")
         assert await store.verify(left[1]) == "corrupt"
 
 
@@ -591,7 +592,7 @@ async def test_one_that_cannot_be_judged_leaves_the_others(
 ) -> None:
     records = [await uploaded(keeping, store, b"%d" % n) for n in range(3)]
     hashes = [each.hash for each in records]
-    fail(monkeypatch, "preadv", errno.EACCES, on=hashes[1])
+    fail(monkeypatch, "pread", errno.EACCES, on=hashes[1])
     with logged("warn") as messages:
         outcomes = await store.verifier.settle(await store.verifier.look(hashes))
     assert [outcomes[hashes[0]], outcomes[hashes[2]]] == ["ok", "ok"]
@@ -664,9 +665,25 @@ async def test_doubts_are_not_looked_into_after_a_stop(
     assert await store.record(HASH) == record
 
 
+@pytest_twisted.ensureDeferred
+async def test_small_files_are_read_at_the_pace_at_which_a_disk_finds_them(
+    keeping: Keeping, store: Holdings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manner, "AT_ONCE", 2)
+    records = [await uploaded(keeping, store, b"%d" % n) for n in range(6)]
+    clock = Clock()
+    reading = Deferred.fromCoroutine(read(store, records, Manner(Pace(FILE, clock))))
+    for count in (2, 4):
+        assert store.verifier.tally.bytes == count
+        clock.pump([1, 0.9])
+        assert store.verifier.tally.bytes == count
+        clock.advance(0.2)
+    assert len(await reading) == 6
+
+
 def test_pieces_are_so_small_that_many_come_in_a_second() -> None:
     assert piece_at(None) == PIECE
-    assert piece_at(32_000_000) == 4_000_000
+    assert piece_at(32_000_000) == 8_000_000
     assert piece_at(10**12) == PIECE
     assert piece_at(1) == LEAST
 

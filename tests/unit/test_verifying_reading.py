@@ -81,7 +81,7 @@ def test_one_that_is_not_there_leaves_the_others(disk: Disk) -> None:
     assert there.digests == hashes(b"b")
 
 
-@pytest.mark.parametrize("call", ["open", "preadv"])
+@pytest.mark.parametrize("call", ["open", "pread"])
 def test_bytes_that_are_lost_are_told_from_other_errors(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -130,7 +130,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_read_anew(
 ) -> None:
     path = put(disk, b"y" * 1000)
     reading = Reading("file", KINDS)
-    before(monkeypatch, "preadv", lambda: path.write_bytes(data))
+    before(monkeypatch, "pread", lambda: path.write_bytes(data))
     read_some(disk, [reading], ALL)
     assert reading.digests == hashes(data)
 
@@ -139,15 +139,15 @@ def test_a_file_that_changes_all_the_time_cannot_be_told(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(disk, b"x")
-    real, count = os.preadv, 0
+    real, count = os.pread, 0
 
-    def writing(*args: Any) -> int:
+    def writing(*args: Any) -> bytes:
         nonlocal count
         count += 1
         path.write_bytes(b"x" * (count + 1))
         return real(*args)
 
-    monkeypatch.setattr(os, "preadv", writing)
+    monkeypatch.setattr(os, "pread", writing)
     reading = Reading("file", KINDS)
     read_some(disk, [reading], ALL)
     assert isinstance(reading.error, Unavailable)
