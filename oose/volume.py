@@ -77,8 +77,7 @@ class Volume:
         `InUse` when another process has it.
         """
         try:
-            identity = await self.pool.run(self.disk.enroll, known, may_create=may_create)
-            await self.pool.run(self.disk.hold)
+            identity = await self.pool.run(self._enroll, known, may_create=may_create)
             # Before the disk is usable: an upload that begins now is not left behind.
             left = await self.pool.run(lambda: list(self.disk.left_behind()))
         except NotOurs as error:
@@ -91,6 +90,11 @@ class Volume:
         self.identity = identity
         await self.refresh()
         return left
+
+    def _enroll(self, known: str | None, *, may_create: bool) -> str:
+        identity = self.disk.enroll(known, may_create=may_create)
+        self.disk.hold()  # at once: where it has gone, the lock would lie on the disk below
+        return identity
 
     def release(self) -> None:
         """See `Disk.release`."""

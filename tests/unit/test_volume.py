@@ -212,6 +212,23 @@ async def test_a_small_file_comes_whole(volume: Volume, size: int) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_lies_below_a_disk_that_goes_while_it_is_taken_into_use_is_not_written_to(
+    disk: Disk, tmp_path: Path
+) -> None:
+    disk.enroll(None, may_create=True)
+    pool = ByHand()
+    starting = Deferred.fromCoroutine(Volume(disk, pool).enroll(None, may_create=False))
+    while not starting.called:
+        pool.waiting.pop(0).callback(None)
+        if not (tmp_path / "pulled").exists():
+            disk.root.rename(tmp_path / "pulled")
+            disk.root.mkdir()
+    assert await starting == ()
+    assert list(disk.root.iterdir()) == []
+    disk.release()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_disk_that_is_not_there_is_not_said_to_lack_a_file(volume: Volume) -> None:
     with pytest.raises(NotFound):
         await volume.open(PLACE)
