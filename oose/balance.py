@@ -170,7 +170,8 @@ class Balance:
         # Who is even gives or takes only what no uneven store could.
         if gives and takes:
             return True
-        return abs(self._surplus - self._lack) >= size and gives is (self._surplus > self._lack)
+        mine, others = (self._surplus, self._lack) if gives else (self._lack, self._surplus)
+        return not others or mine - others >= size
 
     def _is_as_spread(
         self, source: Level, target: Level, others: Sequence[tuple[str, str]]

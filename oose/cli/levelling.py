@@ -96,6 +96,7 @@ def in_words(balance: Balance, tolerance: float, *, pretend: bool) -> Sequence[s
     else:
         lines.append(
             f"Not all {would_be} within {tolerance:.1%} of the mean, {balance.mean:.1%}: what is"
-            " left cannot move, or not without two clones on one machine or in one group"
+            " left is protected, has too few clones, is too large, or has no other place that"
+            " spreads it as well"
         )
     return lines

@@ -259,7 +259,7 @@ async def test_what_cannot_be_balanced_is_said(tmp_path: Path, asking: AskingBes
         assert said.code == 0
         assert "  p1:s1: 20.0%\n" in said.out
         assert said.out.splitlines()[-1].startswith(
-            "Not all are within 5.0% of the mean, 13.3%: what is left cannot move"
+            "Not all are within 5.0% of the mean, 13.3%: what is left is protected"
         )
         await made.made.change("p1:s1", available=False)
         await made.made.change("p1:s2", capacity=0)
