@@ -57,7 +57,10 @@ class Repair:
         if need.surplus:
             await self.pace.take(need.size * need.wanted)  # which are read again
             removed = await self.clones.trim(
-                content_hash, need.wanted, known_ids=ids(records, added)
+                content_hash,
+                need.wanted,
+                off=self._closed(records),
+                known_ids=ids(records, added),
             )
             records = [each for each in records if each not in removed]
             need = self._need(records, content)
@@ -72,6 +75,11 @@ class Repair:
         content = await self.clones.contents.get(content_hash)
         records = await self.clones.look(content_hash, known_ids)
         return [each for each in records if not is_buried(content, each.created)], content
+
+    def _closed(self, records: Records) -> Collection[str]:
+        """Stores that take nothing more: somebody may be emptying them."""
+        rooms = self.fleet().rooms
+        return {each.place for each in records if each.place not in rooms}
 
     def _need(self, records: Records, content: Content) -> Need:
         return need_of(records, content, self.fleet(), self.settings, self.now())

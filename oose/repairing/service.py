@@ -213,8 +213,11 @@ class Repairing:
         hints = self._hints.take(AT_ONCE, self._crew.busy)
 
         def found(content_hash: str, need: Need) -> None:
+            has_failed = content_hash in self._retries  # and is counted
+            if need.kind == "surplus" and not has_failed:
+                return  # somebody may be moving it; if not, the next look at all finds it
             task = Task(content_hash, need, self._tally, hints[content_hash])
-            if self._found(task) and task.hash not in self._retries:  # which is counted
+            if self._found(task) and not has_failed:
                 task.tally.worsened(need)
 
         try:

@@ -105,6 +105,8 @@ class Mending:
             step = 0.001 if self.is_at_work else 0.25
             passed += step if step == 0.25 else 0.0
             self.made.claiming.advance(step)
+            # The stores' time too, without what they would do as it passes.
+            self.made.keeping.clock.rightNow = self.made.claiming.seconds() - NOW / 1000
             await turns(2)
         return passed
 
@@ -246,6 +248,23 @@ async def test_a_lost_file_is_replaced_from_the_clone_that_is_good(tmp_path: Pat
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_clone_too_many_is_left_to_who_made_it_until_all_content_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    async with mending(tmp_path) as at:
+        prism = at.begin(follows=False)
+        await at.quiet()
+        await at.put(b"hello", "s1", "s2", "s3")
+        prism.hint([HELLO])
+        await at.quiet()
+        assert len(at.on()) == 3
+        await at.made.keeping.registry.set_writable("store:p1:s2", False)  # it is being emptied
+        assert 800 < await at.until(at.has(2)) < 900
+        await at.quiet()
+        assert await at.records() == at.on() == {"s1", "s3"}
+
+
+@pytest_twisted.ensureDeferred
 async def test_clones_on_one_machine_are_spread_when_there_is_another(tmp_path: Path) -> None:
     async with mending(tmp_path, "s1:m1", "s2:m1") as at:
         await at.put(b"hello", "s1", "s2", note="Clones share a machine: there is no other")
@@ -337,14 +356,14 @@ async def test_two_prisms_that_mend_the_same_leave_as_many_clones_as_wanted(
 ) -> None:
     async with mending(tmp_path) as at:
         await at.put(b"hello", "s1")
-        prisms = [at.begin("p1"), at.begin("p2")]
+        prisms = [at.begin(name, repair_frequency=100.0) for name in ("p1", "p2")]
         for prism in prisms:
             object.__setattr__(prism, "_look_around", alone(prism))
         at.sending.waits = Deferred()
         await at.until(lambda: len(at.sending.sent) == 2)
         at.sending.waits.callback(None)
         at.sending.waits = None
-        await at.quiet(120)
+        await at.quiet(240)
         assert len(at.on()) == 2
         assert await at.records() == at.on()
 

@@ -93,6 +93,7 @@ CORE_PACKAGES = (
     "metadata",
     "moving",
     "redis",
+    "repairing",
     "retrieve",
     "settings",
     "tending",
