@@ -41,10 +41,6 @@ class Counts:
         """As they are now."""
         return evolve(self, named={kind: list(names) for kind, names in self.named.items()})
 
-    def numbers(self) -> Mapping[str, int]:
-        """Without names."""
-        return {each: getattr(self, each) for each in NUMBERS}
-
     def to_json(self) -> Mapping[str, Any]:
         """All of it."""
         return asdict(self)

@@ -65,7 +65,7 @@ def look_for(site: Site, documents: Mapping[str, Document], looked: Looked) -> N
     for each, document in documents.items():
         try:
             path = str(document.body.get("relativePath"))
-            files[each] = site.disk.look_at(path) or site.disk.find(each)
+            files[each] = site.look_at(each, path) or site.disk.find(each)
         except Unavailable as error:
             looked.problems[each] = error.message
     site.check()

@@ -81,7 +81,7 @@ def writes_of(site: Site, new: Sequence[Seen]) -> Sequence[Write]:
 
 def not_there(site: Site, paths: dict[str, str]) -> list[str]:
     """Those that are missing, at a disk that is there."""
-    found = [each for each, path in paths.items() if site.disk.look_at(path) is None]
+    found = [each for each, path in paths.items() if site.look_at(each, path) is None]
     if found:
         site.check()
     return found

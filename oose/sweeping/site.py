@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from attrs import define, field
 
 from oose.contents import Content, Contents
-from oose.disk import Disk
+from oose.disk import Disk, Found
 from oose.errors import Unavailable
 from oose.existence import Existence
 from oose.holdings import Holdings
@@ -16,7 +16,7 @@ from oose.metadata.documents import Document, Inventory, Stale, Write
 from oose.metadata.records import InventoryRecord, record_id
 from oose.pace import Pace
 from oose.sweeping.counts import Counts
-from oose.sweeping.layout import Seen
+from oose.sweeping.layout import Seen, parse
 
 T = TypeVar("T")
 BATCH = 1000  # records in one go
@@ -59,6 +59,13 @@ class Site:
             self._ground = ground
         elif self._ground != ground:
             raise Unavailable(f"{self.disk.content} is not the folder that it was")
+
+    def look_at(self, content_hash: str, path: str) -> Found | None:
+        """The file of a hash at a path that is one of its own. Blocks."""
+        name = parse(path)
+        if name is None or name[0] != content_hash:
+            return None
+        return self.disk.look_at(path)
 
     # Requests.
 
