@@ -8,7 +8,7 @@ from oose.peers.client import PeerClient
 from oose.peers.remote import Judgement
 from oose.registry import Peer, Registry
 
-PATIENCE = 3600.0  # seconds that a large file may take
+PATIENCE = 12 * 3600.0  # seconds that a large file may take, while the store answers pings
 
 
 @frozen
