@@ -62,9 +62,11 @@ class Draining:
                 await this.run(self._blocks())
             finally:
                 self.tally = carried_on(self.tally, this.tally)
-            if this.pretend or not (this.tally.counts["removed"] or began < self.noticed_at):
+            has_changed = bool(this.tally.counts["made"] or this.tally.counts["removed"])
+            if this.pretend or not (has_changed or began < self.noticed_at):
                 return
-            await self._wait(this)
+            if not has_changed:
+                await self._wait()
 
     def stop(self) -> None:
         """Begin with no other content."""
@@ -94,10 +96,10 @@ class Draining:
         )
         return [each for each in picked if ids[each.hash] in found]
 
-    async def _wait(self, this: Round) -> None:
-        """Until all know of it, if nothing else is to be done meanwhile."""
+    async def _wait(self) -> None:
+        """Until all know of it."""
         pause = self.noticed_at - self.clock.seconds()
-        if this.tally.counts["removed"] or pause <= 0:
+        if pause <= 0:
             return
         self.waits(pause)
         self._pause = deferLater(self.clock, pause)

@@ -60,23 +60,19 @@ class Levelling:
         if plan is None:
             return NOTHING
         try:
-            moved = await move(self.clones, picked, plan.source, plan.target)
+            went = await move(self.clones, picked, plan.source, plan.target)
         except OoseError:
             self.balance.undo(plan)
             raise
-        if moved is None:
-            self.balance.undo(plan)
-            return NOTHING
-        made, removed = len(moved.added), len(moved.removed)
-        if not removed:
-            self.balance.undo(plan, is_copied=bool(made))
+        if not (went.made and went.is_off):
+            self.balance.undo(plan, is_copied=bool(went.made))
         return Outcome(
-            made,
-            removed,
-            bytes=plan.size * made,
+            went.made,
+            went.removed,
+            bytes=plan.size * went.made,
             onto=plan.target,
             off=plan.source,
-            why=None if removed else STAYS,
+            why=None if went.is_off else STAYS,
         )
 
     def _plan(self, picked: Picked) -> Move | None:

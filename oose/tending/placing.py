@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from oose.clones import Clones, Moved
+from oose.clones import Clones
 from oose.contents import Content
 from oose.errors import NotFound, OoseError, Unavailable
 from oose.metadata.records import InventoryRecord
@@ -115,18 +115,16 @@ class Off:
             return NOTHING
         others = self._others(picked.counting)
         wanted = self._wanted(picked, others)
-        moved = await move(self.clones, picked, self.place, wanted=wanted)
-        if moved is None:
-            return NOTHING
-        made = len(moved.added)
-        outcome = Outcome(made, len(moved.removed), bytes=picked.size * made, off=self.place)
-        if moved.removed:
+        went = await move(self.clones, picked, self.place, wanted=wanted)
+        made = went.made
+        outcome = Outcome(made, went.removed, bytes=picked.size * made, off=self.place)
+        if went.is_off:
             return outcome
         if not (await self.clones.contents.get(picked.hash)).protected:
             count = len(others) + made
             few = f"only {count} of {wanted} clones are elsewhere: no other store can take one"
             return evolve(outcome, why=few if count < wanted else STAYS)
-        verified = await self._verify(picked.hash, [*picked.ids, *(r.id for r in moved.added)])
+        verified = await self._verify(picked.hash, went.ids)
         if verified < wanted:
             why = f"protected, and only {verified} of {wanted} other clones could be verified"
             return evolve(outcome, why=why)
@@ -164,14 +162,34 @@ class Off:
             return False
 
 
+@frozen
+class Went:
+    """What came of a move: clones made and removed, and whether none is where it was any more.
+
+    Others may have removed it. `ids` are the records that are known.
+    """
+
+    made: int
+    removed: int
+    is_off: bool
+    ids: Sequence[str]
+
+
 async def move(
     clones: Clones, picked: Picked, source: str, target: str | None = None, **wanted: int
-) -> Moved | None:
-    """See `Clones.move`; None where there is none on the store `source` any more."""
+) -> Went:
+    """See `Clones.move`; it is no error where the clone went meanwhile."""
+    ids = picked.ids
     try:
-        return await clones.move(picked.hash, source, target, known_ids=picked.ids, **wanted)
+        moved = await clones.move(picked.hash, source, target, known_ids=ids, **wanted)
     except NotFound:
-        records = await clones.look(picked.hash, picked.ids)
-        if any(each.place == source for each in records):
+        if await _is_on(clones, picked.hash, source, ids):
             raise
-        return None
+        return Went(0, 0, is_off=True, ids=ids)
+    ids = [*ids, *(each.id for each in moved.added)]
+    is_off = bool(moved.removed) or not await _is_on(clones, picked.hash, source, ids)
+    return Went(len(moved.added), len(moved.removed), is_off, ids)
+
+
+async def _is_on(clones: Clones, content_hash: str, place: str, ids: Sequence[str]) -> bool:
+    return any(each.place == place for each in await clones.look(content_hash, ids))

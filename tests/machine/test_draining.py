@@ -167,6 +167,18 @@ async def test_it_waits_until_all_know_that_the_store_takes_nothing(tmp_path: Pa
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_round_may_last_longer_than_that(tmp_path: Path) -> None:
+    async with cluster(tmp_path, *FOUR) as made:
+        tended = Tended(made)
+        content_hash = await tended.put(b"one", "s1", "s2", "s3")
+        await tended.note(content_hash, protected=True)
+        drain = Drain(tended, 60.0)
+        drain.heard = lambda picked, outcome: made.keeping.clock.advance(100)
+        await drain.draining.run()
+        assert (drain.waits, len(drain.rounds)) == ([], 2)
+
+
+@pytest_twisted.ensureDeferred
 async def test_it_may_be_told_to_stop(tmp_path: Path) -> None:
     async with cluster(tmp_path, *FOUR) as made:
         tended = Tended(made)

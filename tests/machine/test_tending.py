@@ -269,6 +269,11 @@ async def test_a_clone_that_cannot_be_moved_stays_and_is_said(tmp_path: Path) ->
             holdings: Any = made.stores[name].holdings
             holdings.verify = away
         assert reasons(await tended.do(off(tended, "p1:s1"))) == [STAYS]
+        await tended.note(content_hash, wanted=3)
+        await made.stores["s2"].holdings.remove(content_hash)
+        assert reasons(await tended.do(off(tended, "p1:s1"))) == [
+            "only 2 of 3 clones are elsewhere: no other store can take one"
+        ]
 
 
 @pytest_twisted.ensureDeferred
@@ -299,6 +304,24 @@ async def test_what_is_gone_meanwhile_is_no_failure(tmp_path: Path) -> None:
         gone.get = lambda place: None
         with pytest.raises(NotFound, match="can be read now"):
             await off(tended, "p1:s1").do(picked)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clone_that_somebody_else_removes_is_off_too(tmp_path: Path) -> None:
+    async with cluster(tmp_path, *FOUR) as made:
+        tended = Tended(made)
+        content_hash = await tended.put(b"one", "s1", "s3")
+        real = tended.clones.sender
+
+        class AndGone:
+            async def send(self, *args: Any) -> None:
+                await real.send(*args)
+                await made.stores["s1"].holdings.remove(content_hash)
+
+        tended.clones.sender = AndGone()
+        done = await tended.do(off(tended, "p1:s1"))
+        assert (counts(done), reasons(done)) == ({"contents": 1, "made": 1, "bytes": 3}, [])
+        assert await tended.where() == {content_hash: {"s2", "s3"}}
 
 
 @pytest_twisted.ensureDeferred
