@@ -27,6 +27,27 @@ def nowhere(passed: float | None, contents: int) -> None:
 
 
 @define(eq=False)
+class _Way:
+    """How far it is on the way from one block's beginning to its end."""
+
+    start: float | None = 0.0
+    end: float | None = 0.0
+    size: int = 0
+    done: int = 0
+
+    def go_on(self, end: float | None, size: int) -> None:
+        """The next block."""
+        self.start, self.end, self.size, self.done = self.end, end, size, 0
+
+    @property
+    def passed(self) -> float | None:
+        """From 0 to 1, if that is known."""
+        if self.start is None or self.end is None or not self.size:
+            return self.end
+        return self.start + (self.end - self.start) * min(1.0, self.done / self.size)
+
+
+@define(eq=False)
 class Round:
     """Does `deed`, `at_once` side by side; with `pretend` nothing is done, but told.
 
@@ -42,10 +63,12 @@ class Round:
     is_stopping: bool = field(default=False, init=False)
     _waiting: deque[Picked] = field(factory=deque, init=False)
     _lock: DeferredLock = field(factory=DeferredLock, init=False)
+    _way: _Way = field(factory=_Way, init=False)
 
     async def run(self, blocks: AsyncGenerator[Block, None]) -> None:
         """All of it, or until it is to stop; an `OoseError` where it cannot go on."""
         self._waiting.clear()
+        self._way = _Way()
         async with aclosing(blocks):
             await together(self._work(blocks) for _ in range(self.at_once))
 
@@ -58,6 +81,8 @@ class Round:
             outcome = await self._done(picked)
             self._count(picked, outcome)
             self.heard(picked, outcome)
+            self._way.done += 1
+            self.passed(self._way.passed, self.tally.counts["contents"])
 
     async def _next(self, blocks: AsyncGenerator[Block, None]) -> Picked | None:
         await self._lock.acquire()
@@ -71,7 +96,8 @@ class Round:
                     return None
                 found = block.picked
                 self._waiting.extend(found if self.pretend else await self.deed.begin(found))
-                self.passed(block.passed, self.tally.counts["contents"])
+                self._way.go_on(block.passed, len(found))
+                self.passed(self._way.passed, self.tally.counts["contents"])
             return None
         finally:
             self._lock.release()

@@ -83,7 +83,10 @@ async def test_so_many_are_worked_on_at_once_and_counted() -> None:
     work.end("e")
     await running
     assert (work.blocks, heard) == ([3, 2], ["b", "a", "c", "d", "e"])
-    assert passed == [(0.5, 0), (1.0, 2)]
+    ways = [round(each or 0, 2) for each, _ in passed]
+    assert ways == [0.0, 0.17, 0.33, 0.5, 0.75, 1.0, 1.0]
+    assert passed[0] == (0.0, 0)
+    assert passed[-1] == (1.0, 5)
     assert +this.tally.counts == {
         "contents": 5, "made": 2, "removed": 2, "verified": 3, "bytes": 15, "protected": 1,
         "failed": 2,
@@ -128,12 +131,14 @@ async def test_to_pretend_nothing_is_begun() -> None:
 async def test_what_is_nowhere_or_damaged_fails() -> None:
     async def some() -> AsyncGenerator[Block, None]:
         yield Block([evolve(content("a"), damaged="a:p1:s2")], 0.1)
-        yield Block([Picked("b", [], [], Content("b"))], 0.2)
+        yield Block([Picked("b", [], [], Content("b"))], None)  # nobody knows how far that is
+        yield Block([], 0.3)
 
-    work = Work()
-    this = Round(work, 1)
+    work, passed = Work(), list[float | None]()
+    this = Round(work, 1, passed=lambda how_far, contents: passed.append(how_far))
     await this.run(some())
     assert work.begun == []
+    assert passed == [0.0, 0.1, None, None, 0.3]
     assert this.tally.failures == [
         ("a", "its record a:p1:s2 cannot be understood"),
         ("b", "there is no clone of it"),
