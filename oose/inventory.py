@@ -1,6 +1,6 @@
 """The service that keeps disks and inventory in agreement: each disk of the process is swept.
 
-Every minute each is asked whether a sweep is due: after a while, where one was cut short by a
+Every ten seconds each is asked whether a sweep is due: after a while, where one was cut short by a
 restart, or because the disk was away.
 """
 
@@ -11,7 +11,7 @@ from oose.loop import Loop
 from oose.sweeping.disk_sweeps import DiskSweeps, Means
 from oose.together import together
 
-ASK_EVERY = 60.0  # seconds
+ASK_EVERY = 10.0  # seconds
 
 
 class Inventory:

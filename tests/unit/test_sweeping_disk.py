@@ -401,13 +401,13 @@ async def test_a_stop_cuts_it_short_and_waits(swept: Sweeping) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_all_disks_are_asked_every_minute(tmp_path: Path) -> None:
+async def test_all_disks_are_asked_every_ten_seconds(tmp_path: Path) -> None:
     swept = await Sweeping.begin(tmp_path)
     swept.file(relative_path(A, "mp4"))
     other = await swept.keeping.start("s2")
     service = Inventory([swept.store, other], swept.means)
     service.start()
-    swept.keeping.clock.advance(59)
+    swept.keeping.clock.advance(9)
     assert await swept.records() == {}
     swept.keeping.clock.advance(1)
     assert list(await swept.records()) == [A]
