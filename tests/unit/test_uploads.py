@@ -10,6 +10,8 @@ import pytest_twisted
 from attrs import evolve
 from twisted.internet.defer import Deferred
 
+from oose.contents import Contents
+from oose.embedded import EmbeddedDocuments
 from oose.errors import ChecksumMismatch, Conflict, DiskFull, Unavailable
 from oose.holdings import Holdings
 from oose.metadata.records import InventoryRecord
@@ -39,6 +41,7 @@ class Room:
             self.stores,
             self.keeping.inventory,
             self.keeping.existence,
+            Contents(EmbeddedDocuments(self.keeping.database, "content")),
             wanted=wanted,
             hashing=Inline(),
             clock=self.keeping.clock,
