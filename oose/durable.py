@@ -26,11 +26,16 @@ def write_all(descriptor: int, chunks: Sequence[bytes], size: int) -> None:
             rest[0] = memoryview(rest[0])[written:]
 
 
-def publish(source: Path, final: Path) -> None:
-    """Let `final` be the file `source`, atomically, also over what is there."""
+def publish(source: Path, final: Path, *, over: bool = True) -> None:
+    """Let `final` be the file `source`, atomically, also `over` what is there.
+
+    `FileExistsError` where that is not wanted.
+    """
     try:
-        final.hardlink_to(source)
+        os.link(source, final)
     except FileExistsError:
+        if not over:
+            raise
         second = source.with_name(secrets.token_hex(12))
         second.hardlink_to(source)
         try:

@@ -1,9 +1,10 @@
 """One file on its way onto a store's disk: blocking calls, run in the disk's pool."""
 
 import errno
+import itertools
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -15,6 +16,12 @@ from oose.durable import FILE_MODE, make_folders, publish, unpublish, write_all
 from oose.errors import DiskFull, OoseError, Unavailable
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
+_PROCESS = secrets.token_hex(8)
+_names: Iterator[str] = (f"{_PROCESS}{number:08x}" for number in itertools.count())
+
+
+class AlreadyThere(Unavailable):
+    """Another file is at its place."""
 
 
 @define(eq=False)
@@ -37,7 +44,7 @@ class Incoming:
 
         `place` is its path below `content` where that is known before its bytes.
         """
-        name = secrets.token_hex(12)
+        name = next(_names)
         path = incoming / (f"{name}.{base_name(place)}" if place else name)
         with explained(store):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
@@ -82,22 +89,30 @@ class Incoming:
             self.path = self.path.rename(self.path.with_name(intent))
         self.publish()
 
-    def publish(self) -> None:
+    def publish(self, *, over: bool = True) -> None:
         """Make the file visible at its place, its bytes durable or not.
 
-        A file that is there without a record is replaced: these bytes were hashed just now.
+        A file that is there without a record is replaced, as these bytes were hashed just now; or
+        it is `AlreadyThere`, unless it may be put `over` it.
         """
         with explained(self.store):
             if self._descriptor >= 0:
                 self._close()
-            make_folders(self.final.parent, self.content)
             self._is_visible = True
-            publish(self.path, self.final)
+            final = self.final
+            try:
+                try:
+                    publish(self.path, final, over=over)
+                except FileNotFoundError:  # its folder is not there yet
+                    make_folders(final.parent, self.content)
+                    publish(self.path, final, over=over)
+            except FileExistsError:
+                raise AlreadyThere(f"{self.place} is on the store {self.store!r}") from None
 
     def confirm(self) -> None:
         """The record is written: forget how to undo it."""
         with explained(self.store):
-            self.path.unlink()
+            os.unlink(self.path)  # noqa: PTH108 # a path of its own costs as much as the call
 
     def withdraw(self) -> None:
         """Leave nothing behind, whatever was done so far; also where the disk is failing."""

@@ -48,7 +48,12 @@ class Receiving:
         await self.confirms.settled()
 
     def _keep_together(self, jobs: Sequence[Job[WholeFile, Incoming]]) -> None:
-        keep_together(self.disk, jobs)
+        kept = keep_together(self.disk, [job.work for job in jobs])
+        for job, each in zip(jobs, kept, strict=True):
+            if isinstance(each, Incoming):
+                job.result = each
+            else:
+                job.failure = Failure(each)
 
     def _explained(self, error: Exception) -> Exception:
         return unavailable(self.disk.name, error) if isinstance(error, OSError) else error
@@ -95,6 +100,10 @@ class Reception:
     async def withdraw(self) -> None:
         """Leave nothing of it behind, visible or not."""
         if self._over:
+            return
+        if self._incoming is None and not self._turn.locked:  # nothing was begun
+            self._end()
+            self._came()
             return
         await shield(self._withdraw())
 

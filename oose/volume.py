@@ -58,6 +58,10 @@ class Volume:
         """Which content is coming, and which is going."""
         return self._receiving.passage
 
+    def may_sync_all(self) -> bool:
+        """Whether one sync of the whole file system is cheap: see `oose.whole_files`."""
+        return self._receiving.may_sync_all()
+
     async def settled(self) -> None:
         """Wait until nothing is left in `incoming` of what was confirmed."""
         await self._receiving.settled()

@@ -8,9 +8,7 @@ import os
 from collections.abc import Sequence
 
 from attrs import frozen
-from twisted.python.failure import Failure
 
-from oose.batches import Job
 from oose.disk import READING, Disk
 from oose.durable import sync_file_system
 from oose.errors import OoseError
@@ -19,11 +17,15 @@ from oose.incoming import Incoming, explained, free_bytes
 
 @frozen
 class WholeFile:
-    """A file's bytes, its hash and its extension."""
+    """A file's bytes, its hash and its extension.
+
+    Without `over` nothing is replaced that lies at its place.
+    """
 
     chunks: Sequence[bytes]
     content_hash: str
     ext: str
+    over: bool = True
 
     @property
     def size(self) -> int:
@@ -31,36 +33,41 @@ class WholeFile:
         return sum(map(len, self.chunks))
 
 
-def keep_together(disk: Disk, jobs: Sequence[Job[WholeFile, Incoming]]) -> None:
-    """Make many files durable and visible on `disk`; one that fails leaves the others."""
+def keep_together(disk: Disk, files: Sequence[WholeFile]) -> Sequence[Incoming | OoseError]:
+    """Make many files durable and visible on `disk`; each, or what went wrong with it.
+
+    What keeps none of them is raised.
+    """
     disk.check()
     with explained(disk.name):
         root = os.open(disk.root, READING)  # before the writes: an error of theirs is told of here
+    kept: list[Incoming | OoseError] = []
     try:
         with explained(disk.name):
             free = free_bytes(root)
-        for job in jobs:
+        for file in files:
             try:
-                job.result = _keep(disk, job.work, free)
-                free -= job.work.size
-            except OoseError:
-                job.failure = Failure()
+                kept.append(_keep(disk, file, free))
+                free -= file.size
+            except OoseError as error:
+                kept.append(error)
         with explained(disk.name):
             sync_file_system(root)
     except OoseError:
-        for job in jobs:
-            if job.result is not None:
-                job.result.withdraw()
+        for each in kept:
+            if isinstance(each, Incoming):
+                each.withdraw()
         raise
     finally:
         os.close(root)
+    return kept
 
 
-def _keep(disk: Disk, whole: WholeFile, free: int) -> Incoming:
-    incoming = disk.begin(whole.content_hash, whole.ext)
+def _keep(disk: Disk, file: WholeFile, free: int) -> Incoming:
+    incoming = disk.begin(file.content_hash, file.ext)
     try:
-        incoming.write(whole.chunks, free)
-        incoming.publish()
+        incoming.write(file.chunks, free)
+        incoming.publish(over=file.over)
     except OoseError:
         incoming.withdraw()
         raise

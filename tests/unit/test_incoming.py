@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oose.errors import DiskFull, OoseError, Unavailable
-from oose.incoming import Incoming, explained, unavailable
+from oose.incoming import AlreadyThere, Incoming, explained, unavailable
 from tests.unit.faults import before, descriptors, fail
 
 DATA = b"a film"
@@ -67,7 +67,7 @@ def test_a_file_is_durable_before_it_is_visible(
 
         monkeypatch.setattr(os, call, seen)
     incoming.commit(HASH, "mp4")
-    assert order == ["fdatasync", "link"]
+    assert order == ["fdatasync", "link", "link"]  # the first finds no folder
 
 
 def test_until_it_is_confirmed_incoming_tells_how_to_undo_it(begin: Begin, content: Path) -> None:
@@ -128,6 +128,22 @@ def test_a_file_without_a_record_is_replaced(begin: Begin, content: Path) -> Non
     incoming.write([DATA])
     incoming.commit(HASH, "mp4")
     assert (content / PLACE).read_bytes() == DATA
+
+
+def test_a_file_that_is_there_is_not_replaced_where_that_is_not_wanted(
+    begin: Begin, content: Path
+) -> None:
+    first, second = begin(), begin()
+    first.write([DATA])
+    first.commit(HASH, "mp4")
+    second.place = PLACE
+    second.write([b"other"])
+    with pytest.raises(AlreadyThere, match=PLACE):
+        second.publish(over=False)
+    second.withdraw()
+    assert (content / PLACE).read_bytes() == DATA
+    assert received(content) == [first.path]
+    assert descriptors(str(content.parent)) == 0
 
 
 def test_an_empty_file_is_a_file_too(begin: Begin, content: Path) -> None:

@@ -169,6 +169,23 @@ async def test_a_withdrawal_waits_for_the_write_that_its_caller_no_longer_awaits
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_withdrawal_has_nothing_to_do_where_the_write_before_it_could_not_begin(
+    disk: Disk,
+) -> None:
+    pool = ByHand()
+    volume = Volume(disk, pool)
+    (disk.root / IDENTITY).unlink()
+    reception = volume.receive()
+    writing = Deferred.fromCoroutine(reception.write([DATA]))
+    withdrawing = Deferred.fromCoroutine(reception.withdraw())
+    pool.do_all()
+    with pytest.raises(Unavailable, match="not there"):
+        await writing
+    await withdrawing
+    assert volume.writing == 0
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_cancelled_commit_is_carried_out_and_then_withdrawn(disk: Disk) -> None:
     pool = ByHand()
     volume = Volume(disk, pool)
