@@ -62,6 +62,13 @@ class Intent:
     hash: str | None
     ext: str | None
 
+    @property
+    def place(self) -> str | None:
+        """Where it was being made visible: a path below `content`."""
+        if self.hash is None or self.ext is None:
+            return None
+        return relative_path(self.hash, self.ext)
+
 
 @define
 class Disk:
@@ -73,19 +80,15 @@ class Disk:
     root: Path
     name: str
     min_free: int
-    _identity: str | None = None
-    _lock: Lock | None = None
-    _seen: tuple[int, int, int] | None = None
+    content: Path = field(init=False)  # where the files are
+    incoming: Path = field(init=False)  # where files are received
+    _identity: str | None = field(default=None, init=False)
+    _lock: Lock | None = field(default=None, init=False)
+    _seen: tuple[int, int, int] | None = field(default=None, init=False)
 
-    @property
-    def content(self) -> Path:
-        """Where the files are."""
-        return self.root / "content"
-
-    @property
-    def incoming(self) -> Path:
-        """Where files are received."""
-        return self.root / "incoming"
+    def __attrs_post_init__(self) -> None:
+        self.content = self.root / "content"
+        self.incoming = self.root / "incoming"
 
     @property
     def quarantine(self) -> Path:
@@ -221,8 +224,8 @@ class Disk:
 
     def settle(self, intent: Intent, *, recorded: bool) -> None:
         """Clear up after a crash: what was being made visible stays only when it was `recorded`."""
-        if intent.hash is not None and intent.ext is not None and not recorded:
-            unpublish(self.content / relative_path(intent.hash, intent.ext), intent.path)
+        if intent.place is not None and not recorded:
+            unpublish(self.content / intent.place, intent.path)
         intent.path.unlink()
 
     # What is there.

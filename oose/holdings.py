@@ -56,9 +56,10 @@ class Holdings:
         left = await self.volume.enroll(known, may_create=may_create)
         ids = [record_id(i.hash, self.prism, self.store) for i in left if i.hash is not None]
         recorded = await self._inventory.get_many(ids) if ids else {}
-        for intent in left:
-            key = record_id(intent.hash or "", self.prism, self.store)
-            await self.volume.settle(intent, recorded=key in recorded)
+        places = {each.body["hash"]: each.body["relativePath"] for each in recorded.values()}
+        for intent in left:  # one of another extension may not have got so far as its record
+            is_recorded = intent.place is not None and places.get(intent.hash) == intent.place
+            await self.volume.settle(intent, recorded=is_recorded)
         if left:
             what = some(len(left), "unfinished upload")
             _log.info("{what} cleared from {place}", what=what, place=self.place)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 
+from oose.address import old_relative_path, relative_path
 from oose.disk import IDENTITY
 from oose.holdings import Holdings
 from oose.locks import InUse
@@ -123,6 +124,21 @@ async def test_another_stores_record_is_no_reason_to_keep_what_a_crash_left(
     again = await keeping.start()
     assert await again.volume.find(HASH) is None
     assert await other.volume.find(HASH) is not None
+
+
+@pytest.mark.parametrize("earlier", ["txt", "old"])
+@pytest_twisted.ensureDeferred
+async def test_what_a_crash_left_goes_although_the_same_is_recorded_by_another_path(
+    earlier: str, keeping: Keeping, store: Holdings
+) -> None:
+    place = old_relative_path(HASH, "mp4") if earlier == "old" else relative_path(HASH, "txt")
+    recorded = await keeping.put(store, DATA, place=place, ext=place.rpartition(".")[2])
+    crash_in_an_upload(store)
+    again = await keeping.start()
+    assert received(again) == []
+    content = again.volume.disk.content
+    files = [str(path.relative_to(content)) for path in content.rglob("*") if path.is_file()]
+    assert files == [recorded.relative_path] == [place]
 
 
 @pytest_twisted.ensureDeferred
