@@ -19,12 +19,14 @@ from oose.embedded import (
     EmbeddedAccounts,
     EmbeddedDatabase,
     EmbeddedDocuments,
+    EmbeddedFirstClones,
     EmbeddedInventory,
     EmbeddedPurchases,
     EmbeddedSessions,
 )
 from oose.embedded.database import FILE_NAME
 from oose.metadata.documents import DATABASES, Documents, Inventory
+from oose.metadata.first_clones import FirstClones
 from oose.passwords import Passwords
 from oose.pool import Pool
 from oose.purchases import Endings, OneProcess, Purchases, Sessions
@@ -48,6 +50,7 @@ class Databases(Protocol):
     sessions: Sessions
     purchases: Purchases
     endings: Endings
+    first_clones: FirstClones | None
 
     async def open(self) -> None:
         """Be ready for questions; `Unavailable`, and then it may be called again."""
@@ -86,6 +89,7 @@ class OneMachine:
         self.sessions: Sessions = EmbeddedSessions(self.database)
         self.purchases: Purchases = EmbeddedPurchases(self.database)
         self.endings: Endings = OneProcess()
+        self.first_clones: FirstClones | None = EmbeddedFirstClones(self.database)
 
     async def open(self) -> None:
         """See `Databases.open`."""
@@ -132,6 +136,7 @@ class Cluster:
         self.sessions: Sessions = RedisSessions(self._redis, redis.prefix)
         self.purchases: Purchases = RedisPurchases(self._redis, redis.prefix, afterlife)
         self.endings: Endings = self._channel
+        self.first_clones: FirstClones | None = None
         self._is_open = False
 
     async def open(self) -> None:

@@ -3,6 +3,7 @@
 from oose.embedded.accounts import EmbeddedAccounts
 from oose.embedded.database import EmbeddedDatabase
 from oose.embedded.documents import EmbeddedDocuments
+from oose.embedded.first_clones import EmbeddedFirstClones
 from oose.embedded.inventory import EmbeddedInventory
 from oose.embedded.purchases import EmbeddedPurchases
 from oose.embedded.sessions import EmbeddedSessions
@@ -11,6 +12,7 @@ __all__ = [
     "EmbeddedAccounts",
     "EmbeddedDatabase",
     "EmbeddedDocuments",
+    "EmbeddedFirstClones",
     "EmbeddedInventory",
     "EmbeddedPurchases",
     "EmbeddedSessions",

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
@@ -41,6 +42,7 @@ class EmbeddedDatabase:
         self._writes = Batches(writer, self._write_batch, _explained)
         self._reads = Batches(readers, self._read_batch, _explained)
         self._writer: sqlite3.Connection | None = None
+        self._writing = Lock()  # of who writes, in whichever thread
         self._reader: sqlite3.Connection | None = None
         self._is_open = False
         self._histories = {name: History(clock) for name in DATABASES}
@@ -68,6 +70,19 @@ class EmbeddedDatabase:
         result: T = await self._writes.run(call, then=then)
         return result
 
+    def write_here(self, call: Call[T]) -> T:
+        """Run `call` in this thread, of a pool: each of its statements is durable when it returns.
+
+        It waits for others who write.
+        """
+        with self._writing:
+            if self._writer is None:
+                raise closed()
+            try:
+                return call(self._writer)
+            except sqlite3.Error as error:
+                raise _explained(error) from error
+
     async def read(self, call: Call[T]) -> T:
         """Run `call`, which only reads."""
         self._check_open()
@@ -81,7 +96,7 @@ class EmbeddedDatabase:
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise Unavailable("The database is closed")
+            raise closed()
 
     # In the pools.
 
@@ -109,33 +124,40 @@ class EmbeddedDatabase:
         return connection
 
     def _close(self) -> None:
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
-        self._reader = self._writer = None
+        with self._writing:
+            for connection in (self._reader, self._writer):
+                if connection is not None:
+                    connection.close()
+            self._reader = self._writer = None
 
     def _write_batch(self, jobs: Sequence[Job[Call[Any], Any]]) -> None:
-        connection = self._writer
-        assert connection is not None
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for job in jobs:
-                connection.execute("SAVEPOINT job")
-                _do(job, connection)
-                if job.failure is not None:
-                    connection.execute("ROLLBACK TO job")
-                connection.execute("RELEASE job")
-            connection.execute("COMMIT")
-        except sqlite3.Error:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
+        with self._writing:
+            connection = self._writer
+            assert connection is not None
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                for job in jobs:
+                    connection.execute("SAVEPOINT job")
+                    _do(job, connection)
+                    if job.failure is not None:
+                        connection.execute("ROLLBACK TO job")
+                    connection.execute("RELEASE job")
+                connection.execute("COMMIT")
+            except sqlite3.Error:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
 
     def _read_batch(self, jobs: Sequence[Job[Call[Any], Any]]) -> None:
         connection = self._reader
         assert connection is not None
         for job in jobs:
             _do(job, connection)
+
+
+def closed() -> Unavailable:
+    """It is not open, or not any more."""
+    return Unavailable("The database is closed")
 
 
 def _do(job: Job[Call[Any], Any], connection: sqlite3.Connection) -> None:

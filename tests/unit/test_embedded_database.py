@@ -331,6 +331,40 @@ async def test_closing_waits_for_what_was_asked_for_before(path: Path) -> None:
     assert on_disk(path) == [1, 2]
 
 
+# Writing in a thread that is there
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_is_in_a_thread_writes_there_and_it_is_durable(path: Path) -> None:
+    async with inline(path) as database:
+        assert database.write_here(add(1)) == 1
+        assert on_disk(path) == [1]
+        with pytest.raises(Unavailable, match="UNIQUE"):
+            database.write_here(add(1))
+        with pytest.raises(ZeroDivisionError):
+            database.write_here(lambda c: 1 // 0)
+        assert await database.write(add(2)) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_writes_in_a_thread_waits_for_those_who_write_and_they_for_it(
+    path: Path, pools: tuple[Threads, Threads]
+) -> None:
+    others = Threads("others", 4, reactor)
+    others.start()
+    async with opened(path, *pools) as database:
+        writes = begun(database, *(add(number) for number in range(0, 40, 2)))
+        here = [
+            Deferred.fromCoroutine(others.run(database.write_here, add(number)))
+            for number in range(1, 40, 2)
+        ]
+        await gatherResults([*writes, *here])
+        assert await database.read(numbers) == list(range(40))
+    with pytest.raises(Unavailable, match="closed"):
+        database.write_here(add(50))
+    others.stop()
+
+
 # Two processes
 
 
