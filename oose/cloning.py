@@ -96,12 +96,17 @@ class Cloning:
             error = self._too_few(len(job.clones), is_full=is_full)
             _log.error("{hash}: {error}: {why}", hash=new.hash, error=error, why=job.why())
             raise error
-        await job.record(self._note(job.clones))
+        await job.record(self.note(job.clones))
         return job.clones
 
-    def _note(self, clones: Sequence[InventoryRecord]) -> str | None:
+    def is_enough(self, count: int) -> bool:
+        """Whether so many clones are as many as wanted, or as there can ever be here."""
+        return count >= self.wanted or (self.accept_fewer and count >= len(self.keepers.all()))
+
+    def note(self, clones: Sequence[InventoryRecord]) -> str | None:
+        """What their records should say of them; a warning in the log where that is new."""
         places = {record.place for record in clones}
-        is_shared = share_a_machine(self.candidates(), places)
+        is_shared = len(places) > 1 and share_a_machine(self.candidates(), places)
         note = shortage(len(clones), self.wanted, shares_a_machine=is_shared)
         if note is not None and note != self._told:
             _log.warn(
@@ -155,7 +160,7 @@ class _Job:
         while chosen := self._choose(size=self._new.size):
             places = [each.name for each in chosen]
             self._tried.update(places)
-            if self._sink.is_whole:
+            if self._sink.whole is not None:
                 await self._commit(self._begin(places))
             elif self.clones and self._cloning.sender is not None:
                 await self._send(self._cloning.sender, places)

@@ -70,6 +70,8 @@ def share_a_machine(candidates: Sequence[Candidate], places: Collection[str]) ->
 
 
 def _draw(equals: Sequence[Candidate], chance: Chance) -> Candidate:
+    if len(equals) == 1:
+        return equals[0]
     weights = [(each.free - each.min_free) / (1 + each.load) for each in equals]
     point = chance() * sum(weights)
     for each, weight in zip(equals, weights, strict=True):

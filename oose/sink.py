@@ -132,16 +132,20 @@ class Sink:
 
     async def finish(self) -> Received:
         """The file has ended: its size and digests. Its last bytes may still be in memory."""
-        await self._in_turn(self._hash_rest)
+        if self._turn.locked or self._queued > AT_ONCE:
+            await self._in_turn(self._hash_rest)
+        else:
+            self._rest, self._queue = self._queue, []
+            self._hash(in_bites(self._rest))
         if self._error is not None:
             raise self._error
         digests = {name: digest.hexdigest() for name, digest in self._digests.items()}
         return Received(self.size, digests)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether, after `finish`, all of the file is in memory, for other copies too."""
-        return sum(map(len, self._rest)) == self.size
+    def whole(self) -> Sequence[bytes] | None:
+        """All of the file, after `finish`, where it is in memory, for other copies too."""
+        return self._rest if sum(map(len, self._rest)) == self.size else None
 
     async def commit(self, copy: Copy, content_hash: str, ext: str) -> str:
         """Make one copy durable and visible, after `finish`; its relative path on the store."""

@@ -117,7 +117,7 @@ def test_only_a_file_that_was_not_begun_to_be_written_is_whole() -> None:
     large.feed(b"x" * BATCH)
     assert at_once(small.finish()).size == 1
     assert at_once(large.finish()).size == BATCH
-    assert (small.is_whole, large.is_whole) == (True, False)
+    assert (small.whole is None, large.whole is None) == (False, True)
 
 
 def test_a_source_that_is_too_fast_is_held_back_until_little_waits() -> None:
