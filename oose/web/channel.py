@@ -43,6 +43,7 @@ class IntakeChannel(HTTPChannel):
     transport: Any  # TCP or TLS: more than `ITransport` promises
     site: Any
     closed: Callable[["IntakeChannel"], None] = staticmethod(lambda channel: None)
+    _host: Any = None
     _lingering: IDelayedCall | None = None
     _discarded = 0
     _ending = False
@@ -55,6 +56,12 @@ class IntakeChannel(HTTPChannel):
     def head(self) -> tuple[bytes, bytes, bytes]:
         """Method, request target and version, from when the headers are in to the body's end."""
         return self._command, self._path, self._version
+
+    def getHost(self) -> Any:
+        """See `ITransport`: our end of the connection, which stays the same for all requests."""
+        if self._host is None:
+            self._host = super().getHost()
+        return self._host
 
     def is_idle(self) -> bool:
         """Whether nothing is under way: no request being received or answered, nothing held."""

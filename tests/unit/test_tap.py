@@ -1,5 +1,6 @@
 """What `twistd oose` takes, and how it ends when it cannot run."""
 
+import gc
 import os
 import signal
 import socket
@@ -93,6 +94,14 @@ def test_the_service_brings_a_log_observer_of_its_own(
     observe({"log_format": "hello", "part": "oose:test", "log_time": 0})
     assert "hello" in stream.getvalue()
     service.release()
+
+
+def test_what_is_made_at_the_start_is_never_looked_through_again(tmp_path: Path) -> None:
+    gc.unfreeze()
+    service: Any = tap.makeService(options(written(tmp_path), nodaemon=True))
+    assert gc.get_freeze_count() > 10_000
+    service.release()
+    gc.unfreeze()
 
 
 def test_a_logger_that_twistd_was_given_is_left_alone(tmp_path: Path) -> None:

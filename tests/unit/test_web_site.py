@@ -64,6 +64,24 @@ def test_a_receive_is_widened_beneath_tls() -> None:
     assert tcp.bufferSize == 123
 
 
+def test_a_connection_is_asked_once_where_it_ends() -> None:
+    """The system is asked for it, which a small request would notice."""
+    wire = Wire(PlayRoom())
+    asked: list[int] = []
+    transport: Any = wire.transport
+    real = transport.getHost
+
+    def ask() -> Any:
+        asked.append(1)
+        return real()
+
+    transport.getHost = ask
+    for _ in range(3):
+        wire.send(request("GET", "/do/it"))
+    assert asked == [1]
+    assert wire.channel.getHost() == real()
+
+
 def test_an_answer_that_cannot_be_completed_is_cut() -> None:
     room = PlayRoom()
     wire = Wire(room)
