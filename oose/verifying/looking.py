@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from attrs import define, evolve
 
 from oose.address import hash_type_of
+from oose.disk import Found
 from oose.metadata.documents import Document
 from oose.metadata.records import InventoryRecord
 from oose.verifying.reading import Reading
@@ -30,14 +31,15 @@ class Looking:
         """A look at what a record tells of."""
         record = InventoryRecord.from_document(document)
         kinds = (STRONG,) if record.sha256 is not None else both(record.hash)
-        return cls(record.hash, record, document.rev, Reading(record.relative_path, kinds))
+        reading = Reading(record.relative_path, kinds, record.size)
+        return cls(record.hash, record, document.rev, reading)
 
     @classmethod
-    def closer(cls, content_hash: str, document: Document | None, path: str) -> "Looking":
-        """A look in doubt, at the file at `path`, whatever the record says of where it is."""
+    def closer(cls, content_hash: str, document: Document | None, found: Found) -> "Looking":
+        """A look in doubt, at the file that was found, whatever the record says of where it is."""
         record = InventoryRecord.from_document(document) if document is not None else None
         rev = document.rev if document is not None else None
-        reading = Reading(path, both(content_hash), afresh=True)
+        reading = Reading(found.relative_path, both(content_hash), found.size, afresh=True)
         return cls(content_hash, record, rev, reading)
 
     @property

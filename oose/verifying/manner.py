@@ -38,18 +38,34 @@ class Manner:
 
     async def read(self, volume: Volume, readings: Sequence[Reading]) -> None:
         """Read files to their ends, unless it is stopped before."""
-        left = list(readings)
+        left, debt = list(readings), 0
         while left:
-            if self.pace is not None:
-                await self.pace.take(0)  # until what was read is paid for
+            some, left = left[:AT_ONCE], left[AT_ONCE:]
+            size, files = planned(some, self.piece)
+            await self._take(size + FILE * files + debt)
             if not self.going():
                 return
-            some, left = left[:AT_ONCE], left[AT_ONCE:]
             count = await volume.pool.run(read_some, volume.disk, some, self.piece)
             self.tell(count)
-            if self.pace is not None:
-                await self.pace.take(count + FILE * sum(each.over for each in some))
+            debt = max(0, count - size)  # a file may be larger than its record says
             left = [each for each in some if not each.over] + left
+        await self._take(debt)
+        await self._take(0)  # until all of it is paid for
+
+    async def _take(self, count: int) -> None:
+        if self.pace is not None:
+            await self.pace.take(count)
+
+
+def planned(readings: Sequence[Reading], most: int) -> tuple[int, int]:
+    """How many bytes come next, up to so many, and how many files are begun for them."""
+    size = files = 0
+    for each in readings:
+        if size >= most:
+            break
+        size += each.left
+        files += not each.size
+    return min(size, most), files
 
 
 def piece_at(rate: int | None) -> int:

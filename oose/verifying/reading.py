@@ -45,7 +45,7 @@ class Which:
 
 @define(eq=False)
 class Reading:
-    """The file at `path` below `content`, to be hashed by `kinds`.
+    """The file at `path` below `content`, of about `expected` bytes, to be hashed by `kinds`.
 
     It is `over` when all of it was read, then it has `digests`, or when it has an `error`: that of
     `Disk.open`. `afresh` reads from the disk what is in the page cache too.
@@ -53,6 +53,7 @@ class Reading:
 
     path: str
     kinds: Sequence[str]
+    expected: int = 0
     afresh: bool = False
     which: Which | None = field(default=None, init=False)
     error: OoseError | None = field(default=None, init=False)
@@ -60,6 +61,11 @@ class Reading:
     size: int = field(default=0, init=False)  # bytes read so far
     _hashes: "Sequence[hashlib._Hash]" = field(default=(), init=False)
     _changes: int = field(default=0, init=False)
+
+    @property
+    def left(self) -> int:
+        """How many bytes are still to be read, as far as is known."""
+        return max(0, self.expected - self.size)
 
     @property
     def digests(self) -> Mapping[str, str]:

@@ -153,7 +153,7 @@ class Verifier:
                 if await self._lose(content_hash, document):
                     return "missing"
                 continue
-            looking = Looking.closer(content_hash, document, found.relative_path)
+            looking = Looking.closer(content_hash, document, found)
             await self._read([looking], manner)
             if not looking.reading.over:
                 return None

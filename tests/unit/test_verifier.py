@@ -625,7 +625,10 @@ async def read(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_large_file_is_read_at_its_pace(keeping: Keeping, store: Holdings) -> None:
+async def test_a_large_file_is_read_at_its_pace(
+    keeping: Keeping, store: Holdings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manner, "FILE", 0)
     record = await uploaded(keeping, store, b"x" * 1000)
     clock = Clock()
     reading = Deferred.fromCoroutine(read(store, [record], Manner(Pace(100, clock), 10)))
@@ -633,6 +636,9 @@ async def test_a_large_file_is_read_at_its_pace(keeping: Keeping, store: Holding
         clock.pump([0.1] * 10)
         assert store.verifier.tally.bytes == second * 100 + 10
     clock.pump([0.1] * 9)
+    assert store.verifier.tally.bytes == 1000
+    assert not reading.called  # before that is paid for
+    clock.advance(0.1)
     assert await reading == [record.hash]
 
 
@@ -673,12 +679,28 @@ async def test_small_files_are_read_at_the_pace_at_which_a_disk_finds_them(
     records = [await uploaded(keeping, store, b"%d" % n) for n in range(6)]
     clock = Clock()
     reading = Deferred.fromCoroutine(read(store, records, Manner(Pace(FILE, clock))))
-    for count in (2, 4):
+    for count in (2, 4, 6):
         assert store.verifier.tally.bytes == count
         clock.pump([1, 0.9])
         assert store.verifier.tally.bytes == count
         clock.advance(0.2)
     assert len(await reading) == 6
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_is_larger_than_its_record_says_is_paid_for_too(
+    keeping: Keeping, store: Holdings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manner, "FILE", 0)
+    record = await uploaded(keeping, store, b"x" * 100)
+    await rewrite(keeping, store, evolve(record, size=10))
+    clock = Clock()
+    reading = Deferred.fromCoroutine(read(store, [record], Manner(Pace(10, clock))))
+    clock.advance(1)
+    clock.advance(8.9)
+    assert not reading.called
+    clock.advance(0.2)
+    assert await reading == [record.hash]
 
 
 def test_pieces_are_so_small_that_many_come_in_a_second() -> None:
