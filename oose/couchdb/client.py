@@ -74,7 +74,7 @@ class CouchClient:
         self._agent, self._pool = pooled_agent(reactor, policy)
 
     def refuse_if_away(self) -> None:
-        """`Unavailable` where it is known to be away; nothing is asked."""
+        """`Unavailable` where it is known to be away, or to refuse us; nothing is asked."""
         self._presence.refuse()
 
     async def close(self) -> None:

@@ -26,9 +26,14 @@ class Presence:
         self._ask_again_at = 0.0
 
     def refuse(self) -> None:
-        """`Unavailable` while it is known to be away: others find out whether it is back."""
+        """`Unavailable` while it is known to be away, or to refuse our account.
+
+        Others find out whether that is over.
+        """
         if self._away_since is not None:
             raise _away()
+        if self._refusal is not None and self._clock.seconds() < self._ask_again_at:
+            raise _shut(self._refusal)
 
     def check(self, *, is_anonymous: bool = False) -> None:
         """`Unavailable` while it is away, at once; but one request a second goes through.
@@ -41,7 +46,7 @@ class Presence:
             raise _away()
         if self._refusal is not None and not is_anonymous:
             if now < self._ask_again_at:
-                raise Unavailable(self._refusal, retry_after=RETRY_AFTER)
+                raise _shut(self._refusal)
             self._ask_again_at = now + self._refused_for
         if self._away_since is not None:
             self._probe_at = now + PROBE_EVERY
@@ -89,3 +94,7 @@ class Presence:
 
 def _away() -> Unavailable:
     return Unavailable("The database (CouchDB) is away for now", retry_after=RETRY_AFTER)
+
+
+def _shut(words: str) -> Unavailable:
+    return Unavailable(words, retry_after=RETRY_AFTER)

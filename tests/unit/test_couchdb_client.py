@@ -314,6 +314,24 @@ async def test_a_wrong_password_is_not_tried_until_the_account_is_locked_for_all
 
 
 @pytest_twisted.ensureDeferred
+async def test_whether_it_is_known_to_refuse_our_account_is_told_without_asking(
+    couch: Couch,
+) -> None:
+    couch.cluster.is_revoked = True
+    with pytest.raises(Unavailable, match="refuses the account"):
+        await couch.client.ask("GET", "/oose-peer")
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="refuses the account"):
+            couch.client.refuse_if_away()
+    assert couch.client.requests == 1
+    couch.clock.advance(SHUT)
+    couch.client.refuse_if_away()  # who comes now finds out
+    couch.cluster.is_revoked = False
+    await couch.client.ask("GET", "/oose-peer")
+    couch.client.refuse_if_away()
+
+
+@pytest_twisted.ensureDeferred
 async def test_only_one_request_finds_out_whether_the_account_is_good_again(couch: Couch) -> None:
     couch.cluster.is_revoked = True
     with pytest.raises(Unavailable, match="refuses the account"):
