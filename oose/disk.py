@@ -258,9 +258,14 @@ class Disk:
 
     def open(self, path: str) -> tuple[int, int]:
         """Open the file at a relative path for reading: descriptor and size; `NotFound`."""
+        descriptor, status = self.open_file(path)
+        return descriptor, status.st_size
+
+    def open_file(self, path: str) -> tuple[int, os.stat_result]:
+        """The same, with all that the system tells of it."""
         with explained(self.name):
             try:
-                descriptor = os.open(self.content / path, READING)
+                descriptor = os.open(f"{self.root}/content/{path}", READING)
             except OSError as error:
                 if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
                     raise NotFound("The file is not on this store") from None
@@ -273,7 +278,7 @@ class Disk:
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             raise NotFound("The file is not on this store")
-        return descriptor, status.st_size
+        return descriptor, status
 
     def remove(self, path: str) -> bool:
         """Delete the file at a relative path; whether it was there."""

@@ -70,7 +70,7 @@ def in_words(looking: Looking) -> str:
 
 def why(looking: Looking, at: int) -> dict[str, object]:
     """The note beside a file: what was expected, what was found, and when (ms)."""
-    record, reading = looking.record, looking.reading
+    recorded, reading = looking.recorded, looking.reading
     note: dict[str, object] = {"hash": looking.hash, "path": reading.path, "at": at}
     if reading.error is not None:
         note["error"] = reading.unreadable
@@ -79,6 +79,6 @@ def why(looking: Looking, at: int) -> dict[str, object]:
         note["sha256"] = looking.found[STRONG]
     if reading.which is not None:
         note["size"] = reading.which.size
-    if record is not None:
-        note["expected"] = {STRONG: record.sha256, "size": record.size}
+    if recorded:
+        note["expected"] = {STRONG: recorded.get("sha256"), "size": recorded["size"]}
     return note

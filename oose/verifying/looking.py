@@ -5,13 +5,13 @@ that had the name's hash, and unlike md5 and sha1 it cannot be forged. In doubt 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
-from attrs import define, evolve
+from attrs import define
 
 from oose.address import hash_type_of
 from oose.disk import Found
 from oose.metadata.documents import Document
-from oose.metadata.records import InventoryRecord
 from oose.verifying.reading import Reading
 
 STRONG = "sha256"
@@ -19,36 +19,36 @@ STRONG = "sha256"
 
 @define(eq=False)
 class Looking:
-    """The clone of `hash`; `record` is None, and so is its `rev`, where the inventory has none."""
+    """The clone of `hash`, with its record; `document` is None where the inventory has none."""
 
     hash: str
-    record: InventoryRecord | None
-    rev: str | None
+    document: Document | None
     reading: Reading
 
     @classmethod
     def first(cls, document: Document) -> "Looking":
         """A look at what a record tells of."""
-        record = InventoryRecord.from_document(document)
-        kinds = (STRONG,) if record.sha256 is not None else both(record.hash)
-        reading = Reading(record.relative_path, kinds, record.size)
-        return cls(record.hash, record, document.rev, reading)
+        body = document.body
+        content_hash = str(body["hash"])
+        kinds = (STRONG,) if body.get("sha256") is not None else both(content_hash)
+        reading = Reading(body["relativePath"], kinds, body["size"])
+        return cls(content_hash, document, reading)
 
     @classmethod
     def closer(cls, content_hash: str, document: Document | None, found: Found) -> "Looking":
         """A look in doubt, at the file that was found, whatever the record says of where it is."""
-        record = InventoryRecord.from_document(document) if document is not None else None
-        rev = document.rev if document is not None else None
         reading = Reading(found.relative_path, both(content_hash), found.size, afresh=True)
-        return cls(content_hash, record, rev, reading)
+        return cls(content_hash, document, reading)
 
     @property
-    def expected(self) -> Mapping[str, str]:
-        """What the bytes have to hash to, by kind."""
-        known = {hash_type_of(self.hash): self.hash}
-        if self.record is not None and self.record.sha256 is not None:
-            return {STRONG: self.record.sha256, **known}
-        return known
+    def rev(self) -> str | None:
+        """The revision that the record was read at."""
+        return self.document.rev if self.document is not None else None
+
+    @property
+    def recorded(self) -> Mapping[str, Any]:
+        """What the record says; nothing where there is none."""
+        return self.document.body if self.document is not None else {}
 
     @property
     def is_good(self) -> bool:
@@ -56,23 +56,29 @@ class Looking:
         reading = self.reading
         if not reading.over or reading.error is not None:
             return False
-        return all(found == self.expected.get(kind, found) for kind, found in self.found.items())
+        expected = {STRONG: self.recorded.get("sha256"), hash_type_of(self.hash): self.hash}
+        return all(expected[kind] in (None, found) for kind, found in self.found.items())
 
     @property
     def found(self) -> Mapping[str, str]:
         """What the bytes hash to, by kind."""
         return self.reading.digests
 
-    def verified(self, now: int) -> InventoryRecord:
+    def verified(self, now: int) -> Mapping[str, Any]:
         """The record of a good one: as it is, and when that was seen (ms)."""
-        assert self.record is not None
-        return evolve(
-            self.record,
-            relative_path=self.reading.path,
-            size=self.reading.size,
-            sha256=self.found[STRONG],
-            verified=now,
-        )
+        return {
+            **self.recorded,
+            "relativePath": self.reading.path,
+            "size": self.reading.size,
+            "sha256": self.found[STRONG],
+            "verifiedAt": now,
+        }
+
+
+def is_older(body: Mapping[str, Any], before: int) -> bool:
+    """Whether the clone of a record was last verified before then (ms), or never."""
+    verified = body.get("verifiedAt")
+    return verified is None or verified < before
 
 
 def both(content_hash: str) -> tuple[str, ...]:

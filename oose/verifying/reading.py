@@ -16,7 +16,7 @@ from oose.errors import OoseError
 from oose.incoming import unavailable
 
 CHUNK = 4 * 1024 * 1024  # bytes read at once: the fewer, the less the reactor waits for us
-LARGE = 256 * 1024  # bytes in a file that are worth a word to the kernel before
+SMALL = 128 * 1024  # bytes that are read as they are where they are in the page cache
 CHANGES = 3  # times that a file may change while it is read
 UNREADABLE = {  # what the kernel says of bytes that it cannot get back
     errno.EIO,
@@ -48,7 +48,8 @@ class Reading:
     """The file at `path` below `content`, of about `expected` bytes, to be hashed by `kinds`.
 
     It is `over` when all of it was read, then it has `digests`, or when it has an `error`: that of
-    `Disk.open`. `afresh` reads from the disk what is in the page cache too.
+    `Disk.open`. `afresh` reads from the disk what is in the page cache too, and makes sure that
+    nobody writes to it meanwhile.
     """
 
     path: str
@@ -80,17 +81,17 @@ class Reading:
             return os.strerror(cause.errno or errno.EIO)
         return None
 
-    def go_on(self, disk: Disk, most: int) -> int:
-        """Read and hash up to `most` bytes more; how many there were."""
+    def go_on(self, disk: Disk, most: int, buffer: memoryview) -> int:
+        """Read and hash up to `most` bytes more; how many there were. `buffer` is for our use."""
         try:
-            descriptor, _ = disk.open(self.path)
+            descriptor, status = disk.open_file(self.path)
         except OoseError as error:
             self._fail(error)
             return 0
         try:
-            self._see(Which.of(os.fstat(descriptor)))
-            count = self._hash(descriptor, most)
-            if Which.of(os.fstat(descriptor)) != self.which:
+            self._see(Which.of(status))
+            count = self._hash(descriptor, most, buffer)
+            if self.afresh and Which.of(os.fstat(descriptor)) != self.which:
                 self._begin_anew()
         except OSError as error:
             failed = unavailable(disk.name, error)
@@ -119,27 +120,34 @@ class Reading:
             self.which, self.size = which, 0
             self._hashes = [hashlib.new(kind, usedforsecurity=False) for kind in self.kinds]
 
-    def _hash(self, descriptor: int, most: int) -> int:
+    def _hash(self, descriptor: int, most: int, buffer: memoryview) -> int:
         assert self.which is not None
         start, end = self.size, min(self.size + most, self.which.size)
         if self.afresh:
             forget(descriptor, start, end)
-        # In the middle: the first bytes may have been read ahead for those before.
-        is_known = is_cached(descriptor, (start + end) // 2 if start else 0)
-        if end - start > LARGE:
+        if end - start <= len(buffer):
+            known = at_hand(descriptor, buffer[: end - start], start)
+            if known == end - start:
+                self._add(buffer[:known])
+        else:
+            # In the middle: the first bytes may have been read ahead for those before.
+            known = at_hand(descriptor, buffer[:1], (start + end) // 2 if start else 0)
             os.posix_fadvise(descriptor, start, 0, os.POSIX_FADV_SEQUENTIAL)
         while self.size < end:
             data = os.pread(descriptor, min(CHUNK, end - self.size), self.size)
             if not data:  # it has become shorter
                 self._begin_anew()
                 return 0
-            for each in self._hashes:
-                each.update(data)
-            self.size += len(data)
+            self._add(data)
         self.over = end == self.which.size
-        if not is_known:
+        if not known:
             forget(descriptor, start, end)
         return end - start
+
+    def _add(self, data: bytes | memoryview) -> None:
+        for each in self._hashes:
+            each.update(data)
+        self.size += len(data)
 
 
 def read_some(disk: Disk, readings: Sequence[Reading], most: int) -> int:
@@ -147,23 +155,20 @@ def read_some(disk: Disk, readings: Sequence[Reading], most: int) -> int:
 
     One that has an error leaves the others.
     """
+    buffer = memoryview(bytearray(SMALL))
     count = 0
     for reading in readings:
         while not reading.over and count < most:
-            count += reading.go_on(disk, most - count)
+            count += reading.go_on(disk, most - count, buffer)
     return count
 
 
-def is_cached(descriptor: int, offset: int) -> bool:
-    """Whether the byte at `offset` can be had without waiting for the disk.
-
-    No where the file system cannot tell.
-    """
+def at_hand(descriptor: int, buffer: memoryview, offset: int) -> int:
+    """Read what is there without waiting for the disk; how much, 0 where that is not known."""
     try:
-        os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT)
+        return os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
     except OSError:
-        return False
-    return True
+        return 0
 
 
 def forget(descriptor: int, start: int, end: int) -> None:

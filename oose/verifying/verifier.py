@@ -13,11 +13,11 @@ from oose.existence import Existence
 from oose.keepers import Status
 from oose.log import part
 from oose.metadata.documents import Document, Documents, Stale, Write
-from oose.metadata.records import InventoryRecord, record_id
+from oose.metadata.records import record_id
 from oose.shield import shield
 from oose.verifying.condemning import Condemning
 from oose.verifying.faults import CannotTell, Dying, of_one_file
-from oose.verifying.looking import Looking
+from oose.verifying.looking import Looking, is_older
 from oose.verifying.manner import AT_ONCE, Manner
 from oose.verifying.tally import Tally
 from oose.volume import Volume
@@ -88,7 +88,7 @@ class Verifier:
         documents = await self._inventory.get_many([self._id(each) for each in hashes])
         lookings = [Looking.first(each) for each in documents.values()]
         if before is not None:
-            lookings = [each for each in lookings if is_older(each.record, before)]
+            lookings = [each for each in lookings if is_older(each.recorded, before)]
         await self._read(lookings, manner)
         return [each for each in lookings if each.reading.over]
 
@@ -177,7 +177,7 @@ class Verifier:
         """What a closer look comes to; None where something has changed meanwhile."""
         reading = looking.reading
         if looking.is_good:
-            if looking.record is not None:
+            if looking.document is not None:
                 await self._note([looking])
             return self._whole()
         if isinstance(reading.error, NotFound):
@@ -206,21 +206,15 @@ class Verifier:
 
     async def _note(self, good: Sequence[Looking]) -> None:
         now = self._now()
-        verified = {each.hash: each.verified(now) for each in good}
-        writes = [Write(self._id(e.hash), verified[e.hash].to_body(), e.rev) for e in good]
+        verified = {self._id(each.hash): each.verified(now) for each in good}
+        writes = [Write(key, verified[key], e.rev) for key, e in zip(verified, good, strict=True)]
         while writes:
             answers = await self._inventory.put_many(writes)
             stale = [answer.id for answer in answers if isinstance(answer, Stale)]
             found = await self._inventory.get_many(stale) if stale else {}
             writes = []
-            for each in found.values():  # those that are gone stay so
-                record = InventoryRecord.from_document(each)
-                ours = verified[record.hash]
-                if is_older(record, now) and record.sha256 in {None, ours.sha256}:
-                    record = evolve(record, verified=now, sha256=ours.sha256)
-                    writes.append(Write(each.id, record.to_body(), each.rev))
-
-
-def is_older(record: InventoryRecord | None, before: int) -> bool:
-    """Whether it was last verified before then (ms), or never."""
-    return record is not None and (record.verified is None or record.verified < before)
+            for key, each in found.items():  # those that are gone stay so
+                ours = verified[key]["sha256"]
+                if is_older(each.body, now) and each.body.get("sha256") in {None, ours}:
+                    body = {**each.body, "verifiedAt": now, "sha256": ours}
+                    writes.append(Write(key, body, each.rev))

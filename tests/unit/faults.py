@@ -28,6 +28,12 @@ def fail(
     monkeypatch.setattr(os, call, failing)
 
 
+def fail_reading(monkeypatch: pytest.MonkeyPatch, code: int, on: str = "", times: int = -1) -> None:
+    """Let reading where something was asked for fail, whether it may wait for the disk or not."""
+    for call in ("preadv", "pread"):
+        fail(monkeypatch, call, code, on, times)
+
+
 def before(monkeypatch: pytest.MonkeyPatch, call: str, what: Callable[[], object]) -> None:
     """Do `what` just before `os.<call>` is made the next time: what another thread may do."""
     real = getattr(os, call)

@@ -18,7 +18,7 @@ from oose.settings.model import InventorySettings
 from oose.verifying import due, verification
 from oose.verifying.verification import DAY, REST, Bounds, Verification
 from oose.verifying.verifier import IN_A_ROW
-from tests.unit.faults import fail
+from tests.unit.faults import fail_reading
 from tests.unit.keeping import NOW, Keeping
 from tests.unit.logged import logged
 from tests.unit.test_verifier import path_of, rewrite, uploaded
@@ -342,7 +342,7 @@ async def test_a_dying_disk_is_said_loudly_and_left_alone_for_a_while(
 ) -> None:
     records = await scene.put(IN_A_ROW + 5, age=2 * WEEK)
     with monkeypatch.context() as faulty, logged("error") as messages:
-        fail(faulty, "pread", errno.EIO, on="content")
+        fail_reading(faulty, errno.EIO, on="content")
         scene.keeping.clock.advance(TICK)
         assert len(messages) == IN_A_ROW + 1
         assert "6 files in a row cannot be read on p1:s1" in messages[-1]
@@ -450,7 +450,7 @@ async def test_a_review_passes_over_the_records_once(
     monkeypatch.setattr(verification, "FILES", 3)
     scene = await scene_of(keeping, Bounds(None, None, None))
     records = await scene.put(11, age=1)
-    fail(monkeypatch, "pread", errno.EACCES, on=records[5].hash)
+    fail_reading(monkeypatch, errno.EACCES, on=records[5].hash)
     scene.count(monkeypatch)
     scene.verification.review()
     keeping.clock.advance(TICK)

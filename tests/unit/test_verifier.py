@@ -24,7 +24,7 @@ from oose.verifying.faults import CannotTell, Dying
 from oose.verifying.manner import FILE, LEAST, PIECE, Manner, piece_at
 from oose.verifying.verifier import IN_A_ROW, Verifier
 from tests.unit.by_hand import ByHand
-from tests.unit.faults import before, descriptors, fail
+from tests.unit.faults import before, descriptors, fail, fail_reading
 from tests.unit.keeping import NOW, Keeping
 from tests.unit.logged import logged
 
@@ -170,7 +170,7 @@ async def test_what_was_read_wrong_once_is_read_again(
     store: Holdings, record: InventoryRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory, or the way from the disk, may be at fault."""
-    fail(monkeypatch, "pread", errno.EIO, on="content", times=1)
+    fail_reading(monkeypatch, errno.EIO, on="content", times=1)
     assert await store.verify(HASH) == "ok"
     assert await store.record(HASH) == record
     assert path_of(store, record).exists()
@@ -253,7 +253,7 @@ async def test_a_corrupt_file_without_a_record_goes_to_quarantine_too(
 async def test_a_file_that_gets_shorter_while_it_is_read_is_corrupt(
     store: Holdings, record: InventoryRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before(monkeypatch, "pread", lambda: path_of(store, record).write_bytes(b"x"))
+    before(monkeypatch, "preadv", lambda: path_of(store, record).write_bytes(b"x"))
     assert await store.verify(record.hash) == "corrupt"
 
 
@@ -307,6 +307,7 @@ async def test_a_file_whose_bytes_are_lost_is_as_bad_as_a_corrupt_one(
     store: Holdings, record: InventoryRecord, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     with monkeypatch.context() as faulty, logged("error") as messages:
+        fail(faulty, "preadv", errno.EIO, on=HASH)
         fail(faulty, call, errno.EIO, on=HASH)
         assert await store.verify(HASH) == "corrupt"
     assert messages == [f"{HASH} on p1:s1 is unreadable (Input/output error): in quarantine"]
@@ -332,6 +333,7 @@ async def test_a_file_that_cannot_be_looked_at_is_not_taken_for_a_corrupt_one(
     if call == "listdir":  # which is needed only where a file is not where it was
         path_of(store, record).rename(path_of(store, record).with_suffix(".mov"))
     with monkeypatch.context() as faulty:
+        fail(faulty, "preadv", code, on="content")
         fail(faulty, call, code, on="content")
         with pytest.raises(CannotTell):
             await store.verify(HASH)
@@ -358,7 +360,7 @@ async def test_where_many_in_a_row_cannot_be_read_it_is_the_disk(
     records = [await uploaded(keeping, store, b"%d" % n) for n in range(IN_A_ROW + 3)]
     hashes = [each.hash for each in records]
     with monkeypatch.context() as faulty:
-        fail(faulty, "pread", errno.EIO, on="content")
+        fail_reading(faulty, errno.EIO, on="content")
         with pytest.raises(Dying, match=r"6 files in a row cannot be read on p1:s1"):
             await store.verifier.settle(await store.verifier.look(hashes))
         assert counts(store.verifier) == {"corrupt": IN_A_ROW}
@@ -368,7 +370,7 @@ async def test_where_many_in_a_row_cannot_be_read_it_is_the_disk(
             await store.verify(left[0])
     assert await store.verify(left[0]) == "ok"  # so much for that
     with monkeypatch.context() as faulty:
-        fail(faulty, "pread", errno.EIO, on="content")
+        fail_reading(faulty, errno.EIO, on="content")
         assert await store.verify(left[1]) == "corrupt"
 
 
@@ -592,7 +594,7 @@ async def test_one_that_cannot_be_judged_leaves_the_others(
 ) -> None:
     records = [await uploaded(keeping, store, b"%d" % n) for n in range(3)]
     hashes = [each.hash for each in records]
-    fail(monkeypatch, "pread", errno.EACCES, on=hashes[1])
+    fail_reading(monkeypatch, errno.EACCES, on=hashes[1])
     with logged("warn") as messages:
         outcomes = await store.verifier.settle(await store.verifier.look(hashes))
     assert [outcomes[hashes[0]], outcomes[hashes[2]]] == ["ok", "ok"]

@@ -10,7 +10,7 @@ import pytest
 from oose.disk import Disk
 from oose.errors import NotFound, Unavailable
 from oose.verifying import reading as module
-from oose.verifying.reading import CHANGES, Reading, is_cached, is_still, read_some
+from oose.verifying.reading import CHANGES, Reading, at_hand, is_still, read_some
 from tests.unit.faults import before, descriptors, fail
 
 ALL = 1 << 40
@@ -53,7 +53,7 @@ def test_what_is_larger_than_the_buffer_is_read_in_chunks(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", 1000)
-    monkeypatch.setattr(module, "LARGE", 2000)
+    monkeypatch.setattr(module, "SMALL", 2000)
     data = os.urandom(12_345)
     put(disk, data)
     reading = Reading("file", KINDS, afresh=True)
@@ -89,6 +89,7 @@ def test_bytes_that_are_lost_are_told_from_other_errors(
     for code, words in ((errno.EIO, "Input/output error"), (errno.EACCES, None)):
         reading = Reading("file", KINDS)
         with monkeypatch.context() as faulty:
+            fail(faulty, "preadv", code, on="content")
             fail(faulty, call, code, on="content")
             read_some(disk, [reading], ALL)
         assert isinstance(reading.error, Unavailable)
@@ -124,12 +125,13 @@ def test_a_file_that_is_replaced_between_two_pieces_is_read_anew(disk: Disk) -> 
     assert reading.digests == hashes(b"new" * 100)
 
 
-@pytest.mark.parametrize("data", [b"x" * 10, b"x" * 2000, b""])
+@pytest.mark.parametrize("data", [b"x" * 10, b"x" * 1000, b"x" * 2000, b""])
 def test_a_file_that_is_written_to_while_it_is_read_is_read_anew(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
     path = put(disk, b"y" * 1000)
-    reading = Reading("file", KINDS)
+    reading = Reading("file", KINDS, afresh=True)
+    monkeypatch.setattr(module, "at_hand", lambda *_: 0)
     before(monkeypatch, "pread", lambda: path.write_bytes(data))
     read_some(disk, [reading], ALL)
     assert reading.digests == hashes(data)
@@ -139,16 +141,16 @@ def test_a_file_that_changes_all_the_time_cannot_be_told(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(disk, b"x")
-    real, count = os.pread, 0
+    real, count = os.preadv, 0
 
-    def writing(*args: Any) -> bytes:
+    def writing(*args: Any) -> int:
         nonlocal count
         count += 1
         path.write_bytes(b"x" * (count + 1))
         return real(*args)
 
-    monkeypatch.setattr(os, "pread", writing)
-    reading = Reading("file", KINDS)
+    monkeypatch.setattr(os, "preadv", writing)
+    reading = Reading("file", KINDS, afresh=True)
     read_some(disk, [reading], ALL)
     assert isinstance(reading.error, Unavailable)
     assert "busy" in reading.error.message
@@ -188,42 +190,63 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return ranges
 
 
+@pytest.mark.parametrize("small", [10, 100])
 def test_what_was_in_the_cache_stays_there(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch, forgotten: list[tuple[int, int]]
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, forgotten: list[tuple[int, int]], small: int
 ) -> None:
-    put(disk, b"x" * 100)
-    monkeypatch.setattr(module, "is_cached", lambda _, offset: True)
+    data = os.urandom(100)
+    put(disk, data)
+    monkeypatch.setattr(module, "SMALL", small)
+    monkeypatch.setattr(module, "at_hand", lambda *_: 1)
     reading = Reading("file", KINDS)
     read_some(disk, [reading], 60)
     read_some(disk, [reading], 60)
     assert forgotten == []
+    assert reading.digests == hashes(data)
 
 
+@pytest.mark.parametrize(("small", "asked"), [(10, [0, 80]), (100, [0, 60])])
 def test_what_was_not_does_not_stay(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch, forgotten: list[tuple[int, int]]
+    disk: Disk,
+    monkeypatch: pytest.MonkeyPatch,
+    forgotten: list[tuple[int, int]],
+    small: int,
+    asked: list[int],
 ) -> None:
     put(disk, b"x" * 100)
     offsets: list[int] = []
 
-    def is_cached(_: int, offset: int) -> bool:
+    def at_hand(_: int, buffer: memoryview, offset: int) -> int:
         offsets.append(offset)
-        return False
+        return 0
 
-    monkeypatch.setattr(module, "is_cached", is_cached)
+    monkeypatch.setattr(module, "SMALL", small)
+    monkeypatch.setattr(module, "at_hand", at_hand)
     reading = Reading("file", KINDS)
     read_some(disk, [reading], 60)
     read_some(disk, [reading], 60)
     assert forgotten == [(0, 60), (60, 100)]
-    assert offsets == [0, 80]  # what follows what was read may have been read ahead
+    assert offsets == asked  # what follows large pieces may have been read ahead
+    assert reading.digests == hashes(b"x" * 100)
+
+
+def test_a_small_file_in_the_cache_is_read_at_once(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, forgotten: list[tuple[int, int]]
+) -> None:
+    put(disk, b"x" * 100)
+    monkeypatch.setattr(os, "preadv", lambda fd, buffers, offset, _: os.readv(fd, buffers))
+    fail(monkeypatch, "pread", errno.EIO, on="content")
+    reading = Reading("file", KINDS)
+    assert read_some(disk, [reading], ALL) == 100
+    assert (reading.digests, forgotten) == (hashes(b"x" * 100), [])
 
 
 def test_in_doubt_it_is_read_from_the_disk(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, forgotten: list[tuple[int, int]]
 ) -> None:
     put(disk, b"x" * 100)
-    monkeypatch.setattr(module, "is_cached", lambda _, offset: True)
     read_some(disk, [Reading("file", KINDS, afresh=True)], ALL)
-    assert forgotten == [(0, 100)]
+    assert forgotten[0] == (0, 100)
 
 
 def test_the_kernel_is_asked_what_is_in_the_cache(tmp_path: Path) -> None:
@@ -231,7 +254,7 @@ def test_the_kernel_is_asked_what_is_in_the_cache(tmp_path: Path) -> None:
     path.write_bytes(b"x" * 100)
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        assert isinstance(is_cached(descriptor, 50), bool)
+        assert at_hand(descriptor, memoryview(bytearray(10)), 50) in range(11)
         module.forget(descriptor, 0, 100)
         assert os.pread(descriptor, 100, 0) == b"x" * 100
     finally:
