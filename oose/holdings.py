@@ -5,7 +5,7 @@ from collections.abc import Callable
 from oose.burial import Burial, not_here
 from oose.counting import some
 from oose.disk import Found
-from oose.errors import NotFound, Unavailable
+from oose.errors import Conflict, NotFound, Unavailable
 from oose.existence import Existence
 from oose.keepers import Status
 from oose.locks import InUse
@@ -40,6 +40,7 @@ class Holdings:
         self._inventory = inventory
         self._existence = existence
         self._registry = registry
+        self._now = now
         self.verifier = Verifier(place, volume, inventory, existence, now)
         self.burial = Burial(place, volume, self.record, self._forget, now)
 
@@ -169,25 +170,35 @@ class Holdings:
         """Read the file again: see `Verifier.verify`."""
         return await self.verifier.verify(content_hash)
 
-    async def remove(self, content_hash: str, *, before: int | None = None) -> None:
+    async def remove(
+        self, content_hash: str, *, before: int | None = None, until: int | None = None
+    ) -> None:
         """Delete the clone: record first, so that nothing is listed that is gone; `NotFound`.
 
         With `before` (ms) only one that is older, as the content was removed then: see `Burial`.
+        With `until` (ms) the record, and so the clone, goes only before then: `Conflict`. A process
+        that stood still may come to it when others count on the clone by now.
         """
+        self._check_in_time(content_hash, until)
         if before is not None:
             await self.burial.delete(content_hash, before)
         else:
             async with self.volume.passage.going(content_hash):
                 found = await self.volume.find(content_hash)
-                await self._forget(content_hash)  # also where only a record was left
+                await self._forget(content_hash, until)  # also where only a record was left
                 if found is None:
                     raise not_here(content_hash)
                 await self.volume.remove(found.relative_path)
         _log.debug("{hash} is removed from {place}", hash=content_hash, place=self.place)
 
-    async def _forget(self, content_hash: str) -> None:
+    def _check_in_time(self, content_hash: str, until: int | None) -> None:
+        if until is not None and self._now() >= until:
+            raise Conflict(f"{content_hash} was to be removed before now; it stays")
+
+    async def _forget(self, content_hash: str, until: int | None = None) -> None:
         while True:
             document = await self._inventory.get(record_id(content_hash, self.prism, self.store))
+            self._check_in_time(content_hash, until)
             if document is None:
                 break
             if not isinstance(await self._inventory.delete(document.id, document.rev), Stale):

@@ -25,10 +25,13 @@ class Keeper(Protocol):
         """Have its clone read and hashed again; a corrupt one is none any more."""
         ...
 
-    async def remove(self, content_hash: str, *, before: int | None = None) -> None:
+    async def remove(
+        self, content_hash: str, *, before: int | None = None, until: int | None = None
+    ) -> None:
         """Delete its clone: the record, then the file; `NotFound`.
 
-        With `before` (ms) only one that is older: `Conflict` where it has come since.
+        With `before` (ms) only one that is older: `Conflict` where it has come since. With `until`
+        (ms) not from then on: `Conflict` where that is over by the store's clock.
         """
         ...
 

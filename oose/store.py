@@ -196,9 +196,10 @@ class Store:
 
     @routes.at("/content/remove", "POST", access=Access.PEER, body=json_body)
     async def remove(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
-        """Delete a file of this store, or only if it is older than `before`."""
+        """Delete a file of this store, or only if it is older than `before`, or before `until`."""
         before = fields.number("before", least=0, most=MOST_TIME)
-        await self._holdings.remove(fields.hash(), before=before)
+        until = fields.number("until", least=0, most=MOST_TIME)
+        await self._holdings.remove(fields.hash(), before=before, until=until)
         return {"success": "File removed"}
 
     @routes.at("/content/send", "POST", access=Access.PEER, body=json_body)

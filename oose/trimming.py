@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from oose.claims import Claim, Claims
 from oose.contents import Content
-from oose.errors import OoseError
+from oose.errors import Conflict, NotFound, OoseError
 from oose.existence import Existence
 from oose.keepers import Keeper, Keepers
 from oose.log import part
@@ -79,12 +79,14 @@ class Trimming:
 
         None where somebody else keeps the claim. Those on the places `off` go first, with
         `only_off` no others. Nothing goes where what would stay was not hashed since `since` (s)
-        or just now, and nothing of what is protected.
+        or just now, and nothing of what is protected. Where a store may still remove one the claim
+        is kept until it runs out, and the request with it.
         """
         claim = await self.claims.take(content_hash)
         if claim is None:
             _log.info("{hash} has clones too many, for somebody else", hash=content_hash)
             return None
+        pending: set[str] = set()
         try:
             documents = await self.inventory.get_many(list(ids))
             records = [InventoryRecord.from_document(each) for each in documents.values()]
@@ -95,20 +97,28 @@ class Trimming:
                 return Trimmed(list(there))
             kept = keep(good, count, self.site, off)
             go = [r for r in there if r not in kept and (r.place in off or not only_off)]
-            gone = [r for r in go if await self._remove(r, there[r], claim)]
+            gone = [r for r in go if await self._remove(r, there[r], claim, pending)]
             return Trimmed([each for each in there if each not in gone], gone)
         finally:
-            await self.claims.release(claim)
+            if not pending:
+                await self.claims.release(claim)
             self.existence.forget(content_hash)
 
-    async def _remove(self, record: InventoryRecord, keeper: Keeper, claim: Claim) -> bool:
+    async def _remove(
+        self, record: InventoryRecord, keeper: Keeper, claim: Claim, pending: set[str]
+    ) -> bool:
+        """Whether it is gone; it is in `pending` while a store may still remove it."""
         if self.clock.seconds() >= claim.until:
             return False
+        pending.add(record.id)
         try:
-            await keeper.remove(record.hash)
+            await keeper.remove(record.hash, until=int(claim.until * 1000))
         except OoseError as error:
+            if isinstance(error, Conflict | NotFound):
+                pending.discard(record.id)
             _log.warn("{id} is one too many, and stays: {why}", id=record.id, why=error)
             return False
+        pending.discard(record.id)
         _log.debug("{id} was one too many", id=record.id)
         return True
 

@@ -100,12 +100,13 @@ class RemoteStore:
             return cast("Status", status)
         raise Unavailable(f"{self.place} answered something that cannot be understood")
 
-    async def remove(self, content_hash: str, *, before: int | None = None) -> None:
+    async def remove(
+        self, content_hash: str, *, before: int | None = None, until: int | None = None
+    ) -> None:
         """See `Keeper.remove`."""
-        fields: dict[str, Any] = {"hash": content_hash}
-        if before is not None:
-            fields["before"] = before
-        await self._ask("/content/remove", fields)
+        times = {"before": before, "until": until}
+        said = {name: time for name, time in times.items() if time is not None}
+        await self._ask("/content/remove", {"hash": content_hash, **said})
 
     async def _ask(
         self, path: str, fields: Mapping[str, Any], patience: float | None = None

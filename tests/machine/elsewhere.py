@@ -121,6 +121,7 @@ class Cluster:
         """One more store, on `machine`."""
         keeping = self.keeping
         holdings = await keeping.start(name, pool)
+        holdings._now = lambda: int(self.claiming.seconds() * 1000)  # for how long it may remove
         room = self.make_room(holdings, **more)
         site = RoomSite(room, idle_timeout=60, clock=keeping.clock)
         if self.pem is None:

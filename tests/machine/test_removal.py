@@ -77,6 +77,20 @@ async def test_a_clone_that_has_come_since_stays_elsewhere_too(tmp_path: Path) -
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_clone_stays_elsewhere_where_the_time_to_remove_it_is_over(tmp_path: Path) -> None:
+    async with cluster(tmp_path, "s1:m1") as made:
+        await put(made, "s1")
+        keeper = made.keepers.get("p1:s1")
+        assert keeper is not None
+        with pytest.raises(Conflict, match="before now"):
+            await keeper.remove(HELLO, until=int(made.claiming.seconds() * 1000))
+        assert made.told.failures == []
+        assert len(await made.records(HELLO)) == 1
+        await keeper.remove(HELLO, until=int(made.claiming.seconds() * 1000) + 1)
+        assert made.stores["s1"].files() == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_copy_that_is_not_recorded_yet_stays(tmp_path: Path) -> None:
     """A prism has committed it, and writes its record after the removal has looked."""
     async with cluster(tmp_path, "s1:m1", "s2:m2") as made:

@@ -117,6 +117,15 @@ async def test_a_removed_file_is_gone_from_disk_and_inventory(machine: Machine) 
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_file_is_removed_only_before_the_time_that_is_said(machine: Machine) -> None:
+    await put(machine)
+    for until, status in ((1, 409), ("soon", 400), (-1, 400), (2**53, 200)):
+        answer = await machine.ask("/content/remove", {"hash": HELLO, "until": until}, store=0)
+        assert answer.status == status, until
+        assert bool(machine.content()) is (status != 200), until
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_file_without_a_record_is_said_to_be_one(machine: Machine) -> None:
     path = machine.settings.stores[0].root / "content" / PLACE
     path.parent.mkdir(parents=True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from oose.claims import PAUSE, TRIES
+from oose.claims import CLAIM_LIFE, PAUSE, TRIES
 from oose.embedded import EmbeddedDocuments
 from oose.errors import Unavailable
 from oose.metadata.documents import Stale
@@ -263,6 +263,50 @@ async def test_nothing_is_removed_after_the_claim_has_run_out(tmp_path: Path) ->
         inventory.get_many = slow
         assert len(await made.surplus("prism1").trim(HELLO, known)) == 3
         assert len(await made.records(HELLO)) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_stood_still_removes_nothing_after_the_claim_has_run_out(
+    tmp_path: Path,
+) -> None:
+    async with cluster(tmp_path, *FOUR) as made:
+        known = await make(made, "s1", "s2", "s3")
+        for store in made.stores.values():
+            holdings: Any = store.holdings
+
+            async def remove(*args: Any, real: Any = holdings.remove, **more: Any) -> None:
+                made.claiming.advance(CLAIM_LIFE)
+                await real(*args, **more)
+
+            holdings.remove = remove
+        assert len(await made.surplus("prism1").trim(HELLO, known)) == 3
+        assert len(await made.records(HELLO)) == 3
+        assert sum(len(store.files()) for store in made.stores.values()) == 3
+        assert await (await claims(made)).get(HELLO) is None  # it has said that it will not
+
+
+@pytest_twisted.ensureDeferred
+async def test_while_a_store_may_still_remove_a_clone_nobody_else_counts_on_it(
+    tmp_path: Path,
+) -> None:
+    async with cluster(tmp_path, *FOUR) as made:
+        known = await make(made, "s1", "s2", "s3")
+
+        async def lost(*args: Any, **more: Any) -> None:
+            raise Unavailable("the answer is lost")
+
+        for store in made.stores.values():
+            holdings: Any = store.holdings
+            holdings.remove = lost
+        assert len(await made.surplus("prism1").trim(HELLO, known)) == 3
+        document = await (await claims(made)).get(HELLO)
+        assert document is not None
+        assert document.body["claim"]["by"] == "prism1"
+        other = made.surplus("prism2").claims
+        made.claiming.advance(CLAIM_LIFE - 1)
+        assert await other._take(HELLO) is None
+        made.claiming.advance(1)
+        assert await other._take(HELLO) is not None
 
 
 # Which to keep.

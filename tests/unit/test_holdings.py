@@ -10,12 +10,12 @@ from attrs import evolve
 
 from oose.address import old_relative_path
 from oose.disk import IDENTITY
-from oose.errors import NotFound, Unavailable
+from oose.errors import Conflict, NotFound, Unavailable
 from oose.holdings import Holdings
 from oose.metadata.documents import Stale
 from oose.metadata.records import InventoryRecord
 from tests.unit.faults import fail
-from tests.unit.keeping import Keeping
+from tests.unit.keeping import NOW, Keeping
 
 DATA = b"a film"
 HASH = hashlib.sha1(DATA).hexdigest()
@@ -190,6 +190,42 @@ async def test_removing_what_is_gone_already_forgets_its_record(
     with pytest.raises(NotFound):
         await store.remove(HASH)
     assert await store.record(HASH) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clone_is_removed_only_before_the_time_that_is_said(
+    keeping: Keeping, store: Holdings
+) -> None:
+    record = await keeping.put(store, DATA)
+    for before in (None, NOW + 1):
+        with pytest.raises(Conflict, match="before now; it stays"):
+            await store.remove(HASH, before=before, until=keeping.now())
+    assert await store.record(HASH) == record
+    assert path_of(store, record).exists()
+    await store.remove(HASH, until=keeping.now() + 1)
+    assert await store.record(HASH) is None
+    assert not path_of(store, record).exists()
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("is_recorded", [True, False])
+async def test_a_clone_stays_where_that_time_is_over_when_its_record_is_read(
+    keeping: Keeping, store: Holdings, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+) -> None:
+    record = await keeping.put(store, DATA)
+    if not is_recorded:
+        await keeping.others_write("DELETE FROM documents WHERE id = ?", record.id)
+    get = keeping.inventory.get
+
+    async def slow(document_id: str) -> Any:
+        keeping.clock.advance(30)
+        return await get(document_id)
+
+    monkeypatch.setattr(keeping.inventory, "get", slow)
+    with pytest.raises(Conflict):
+        await store.remove(HASH, until=keeping.now() + 30_000)
+    assert path_of(store, record).exists()
+    assert await store.record(HASH) == (record if is_recorded else None)
 
 
 # Somebody else writes the record at the same moment
