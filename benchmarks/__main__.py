@@ -4,7 +4,18 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from benchmarks import cluster, delivery, demand, latency, memory, migrate, small, upload, verify
+from benchmarks import (
+    cluster,
+    delivery,
+    demand,
+    latency,
+    memory,
+    migrate,
+    repair,
+    small,
+    upload,
+    verify,
+)
 from benchmarks.report import Row, machine, show
 from benchmarks.running import WORK
 
@@ -18,6 +29,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "migrate": migrate.run,
     "demand": demand.run,
     "verify": verify.run,
+    "repair": repair.run,
 }
 
 
