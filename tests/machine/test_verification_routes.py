@@ -1,7 +1,7 @@
 """What is asked of a store's verification, over real connections."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from attrs import evolve
 
 from oose.errors import BadInput, Unavailable
 from oose.metadata.records import InventoryRecord
+from oose.verifying import verification
 from oose.verifying.verification import LOOK, Bounds, Verification
 from tests.machine.elsewhere import Cluster, cluster
+from tests.machine.running import one_machine, running
 from tests.unit.faults import fail
 
 NOBODY = hashlib.sha1(b"nobody has this").hexdigest()
@@ -99,3 +101,40 @@ async def test_all_of_a_store_is_verified_on_demand(stores: Cluster) -> None:
     stopped = await ask(stores, "/verification/stop")
     assert (stopped["state"], stopped["ok"]) == ("stopped", 0)
     await verification.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_process_verifies_its_stores_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "LOOK", 0.01)
+    monkeypatch.setattr(verification, "SOON", 0.01)
+    settings = one_machine(tmp_path, inventory={"verify_frequency": "10ms"})
+    async with running(settings) as machine:
+        kept = await machine.upload(b"a film")
+        machine.content()[0].write_bytes(b"b film")
+
+        async def corrupt() -> bool:
+            stats = (await machine.ask("/stats", store=0)).json()
+            return bool(stats["verification"]["corrupt"] == 1)
+
+        await until(corrupt)
+        assert machine.content() == []
+        answer = await machine.ask("/content/detail", {"hash": kept["hash"]})
+        assert not answer.json()["exists"]
+        begun = await machine.ask("/verification/start", {"rate": 0}, store=0)
+        assert begun.json()["state"] == "begun"
+
+        async def done() -> bool:
+            said = await machine.ask("/verification/status", {}, store=0)
+            return bool(said.json()["state"] == "done")
+
+        await until(done)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Ask until it is so."""
+    for _ in range(10_000):
+        if await holds():
+            return
+    raise AssertionError("it does not come to be")
