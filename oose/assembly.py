@@ -192,6 +192,7 @@ class Assembly:
             keepers,
             self.databases.inventory,
             self.existence,
+            self.contents,
             wanted=wanted,
             hashing=self.pools.hashing,
             clock=self._reactor,

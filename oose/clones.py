@@ -22,7 +22,7 @@ from oose.metadata.documents import Documents, Write
 from oose.metadata.records import InventoryRecord
 from oose.registry import Registry
 from oose.together import together
-from oose.trimming import Trimming, keep
+from oose.trimming import Trimming, alive, keep
 
 _log = part("clones")
 
@@ -123,7 +123,7 @@ class Clones:
         if content.protected:
             return ()
         since = self.clock.seconds()
-        records = await self.look(content_hash, known_ids)
+        records = alive(content, await self.look(content_hash, known_ids))
         if len(records) <= wanted or not await self._verify(records, wanted, off, since):
             return ()
         trimmed = await self._trimming.trim(
@@ -180,7 +180,8 @@ class Clones:
         """
         if to == from_place:
             raise BadInput(f"A clone cannot be moved from {from_place} to itself")
-        records = await self.look(content_hash, known_ids)
+        content = await self.contents.get(content_hash)
+        records = alive(content, await self.look(content_hash, known_ids))
         if all(each.place != from_place for each in records):
             raise NotFound(f"{content_hash} has no clone on {from_place}")
         others = [r for r in self.existence.counting(records) if r.place != from_place]

@@ -213,9 +213,11 @@ class Store:
         if place == self._holdings.place:
             raise BadInput("A store cannot send a file to itself")
         found = await self._holdings.found(content_hash)
+        record = await self._holdings.record(content_hash)
+        created = record.created if record is not None else found.modified
         file = await self._holdings.volume.open(found.relative_path)
         try:
-            await self._parts.peers.put_content(target.url, content_hash, found.ext, file)
+            await self._parts.peers.put_content(target.url, content_hash, found.ext, file, created)
         except ChecksumMismatch:
             status = await self._holdings.verify(content_hash)
             raise ChecksumMismatch(f"The file changed on its way; here it is {status}") from None

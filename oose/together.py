@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, gatherResults
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 Work = Coroutine[Deferred[Any], Any, T]
 
 
@@ -24,6 +26,12 @@ async def together(works: Iterable[Work[T]]) -> list[T]:
             raise error
         results.append(result)
     return results
+
+
+async def both(first: Work[A], second: Work[B]) -> tuple[A, B]:
+    """The same of two that come to different things."""
+    results: list[Any] = await together([first, second])
+    return results[0], results[1]
 
 
 async def _outcome(work: Work[T]) -> tuple[T, None] | tuple[Any, Exception]:

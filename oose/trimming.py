@@ -6,7 +6,7 @@ see different things.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
@@ -21,6 +21,7 @@ from oose.metadata.documents import Documents
 from oose.metadata.records import InventoryRecord
 from oose.registry import Registry
 from oose.together import together
+from oose.tombstones import is_buried
 
 RECENT = 600.0  # seconds since a clone was hashed, for it to count as verified now
 _log = part("clones")
@@ -89,7 +90,7 @@ class Trimming:
         pending: set[str] = set()
         try:
             documents = await self.inventory.get_many(list(ids))
-            records = [InventoryRecord.from_document(each) for each in documents.values()]
+            records = alive(claim.content, map(InventoryRecord.from_document, documents.values()))
             there = await self.there(records)
             good = [each for each in there if self.is_recent(each, since)]
             count = max(1, wanted(claim.content))
@@ -121,6 +122,11 @@ class Trimming:
         pending.discard(record.id)
         _log.debug("{id} was one too many", id=record.id)
         return True
+
+
+def alive(content: Content, records: Iterable[InventoryRecord]) -> Records:
+    """Those that are not from before the content was removed."""
+    return [each for each in records if not is_buried(content, each.created)]
 
 
 def keep(

@@ -6,9 +6,14 @@
              the records of all in one request (oose.cloning), the answer
 
 A crash anywhere before the records leaves nothing (`Disk.settle`); an answer means it is all there.
+
+Clones from before content was removed are on their way out, and count for nothing. What comes is
+newer than the removal, whatever the clocks say; but a copy of a clone is as old as that, or content
+that is removed while it is copied would be back.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from attrs import frozen
 from twisted.internet.defer import DeferredLock
@@ -16,7 +21,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from oose.address import hash_type_of
 from oose.cloning import Cloning, Sender
-from oose.errors import ChecksumMismatch, Conflict
+from oose.contents import Content, Contents
+from oose.errors import ChecksumMismatch, Conflict, NotFound
 from oose.existence import Existence
 from oose.keepers import Keepers, LocalKeeper, LocalKeepers
 from oose.log import part
@@ -26,7 +32,8 @@ from oose.pool import Pool
 from oose.shield import shield
 from oose.sink import Copy, Received, Sink
 from oose.surplus import Surplus
-from oose.together import together
+from oose.together import both, together
+from oose.tombstones import is_buried
 
 _log = part("upload")
 
@@ -53,6 +60,7 @@ class Uploads:
         keepers: Keepers | Mapping[str, LocalKeeper],
         inventory: Documents,
         existence: Existence,
+        contents: Contents,
         *,
         wanted: int,
         hashing: Pool,
@@ -67,6 +75,7 @@ class Uploads:
         self._keepers = LocalKeepers(keepers) if isinstance(keepers, Mapping) else keepers
         self._cloning = Cloning(self._keepers, inventory, wanted, accept_fewer, sender, chance)
         self._existence = existence
+        self._contents = contents
         self._wanted = wanted
         self._hashing = hashing
         self._clock = clock
@@ -105,13 +114,22 @@ class Uploads:
         return Sink(copies, hash_types, self._hashing, self._clock.seconds)
 
     async def settle(
-        self, sink: Sink, received: Received, content_hash: str, ext: str, mime_type: str
+        self,
+        sink: Sink,
+        received: Received,
+        content_hash: str,
+        ext: str,
+        mime_type: str,
+        created: int | None = None,
     ) -> Kept:
-        """Make what `sink` has received into content, once whoever else brings the same is done."""
+        """Make what `sink` has received into content, once whoever else brings the same is done.
+
+        `created` as in `Upload.settle`.
+        """
         lock = self._settling.setdefault(content_hash, DeferredLock())
         await lock.acquire()
         try:
-            kept = await self._keep(sink, received, content_hash, ext, mime_type)
+            kept = await self._keep(sink, received, content_hash, ext, mime_type, created)
         finally:
             lock.release()
             if not lock.locked:
@@ -128,17 +146,28 @@ class Uploads:
         return kept
 
     async def _keep(
-        self, sink: Sink, received: Received, content_hash: str, ext: str, mime_type: str
+        self,
+        sink: Sink,
+        received: Received,
+        content_hash: str,
+        ext: str,
+        mime_type: str,
+        created: int | None,
     ) -> Kept:
-        known = await self._existence.records(content_hash, fresh=True)
+        known, note = await both(
+            self._existence.records(content_hash, fresh=True), self._contents.get(content_hash)
+        )
         for record in known:
             refuse_forgery(record, received)
-        counted = [record for record in known if self._only in {None, record.place}]
+        now = int(self._clock.seconds() * 1000)
+        when = max(now, note.removed or 0) if created is None else min(now, created)
+        refuse_buried(note, when)
+        alive = [record for record in known if not is_buried(note, record.created)]
+        counted = [record for record in alive if self._only in {None, record.place}]
         answers = await together(self._is_there(record) for record in counted)
         present: Sequence[InventoryRecord] = [
             record for record, is_there in zip(counted, answers, strict=True) if is_there
         ]
-        now = int(self._clock.seconds() * 1000)
         earlier = [*present, *known]  # the first extension that content came with stays
         if earlier:
             mime_type, ext = earlier[0].mime_type, earlier[0].mime_extension
@@ -150,12 +179,14 @@ class Uploads:
             mime_extension=ext,
             relative_path="",
             size=received.size,
-            created=now,
+            created=when,
             sha256=received.digests["sha256"],
             verified=now,
         )
         if len(present) < self._wanted:
             present = await self._add(sink, new, present)
+            if created is not None:
+                await self._check_again(present, when)
         return Kept(present[0], len(present), self._wanted)
 
     async def _add(
@@ -166,6 +197,17 @@ class Uploads:
         if self._surplus is not None:
             clones = await self._surplus.trim(new.hash, clones)
         return clones
+
+    async def _check_again(self, copies: Sequence[InventoryRecord], created: int) -> None:
+        """Take back what was removed while it was copied: `Conflict`."""
+        note = await self._contents.get(copies[0].hash)
+        if is_buried(note, created):
+            for each in copies:
+                keeper = self._keepers.get(each.place)
+                if keeper is not None:
+                    with suppress(NotFound, Conflict):
+                        await keeper.remove(each.hash, before=note.removed)
+        refuse_buried(note, created)
 
     async def _is_there(self, record: InventoryRecord) -> bool:
         """Whether to count a clone: a store's word for its own, the registry's for the others."""
@@ -184,14 +226,22 @@ class Upload:
         self._uploads = uploads
         self._settling = False
 
-    async def settle(self, ext: str, mime_type: str, *, expected: str | None = None) -> Kept:
+    async def settle(
+        self,
+        ext: str,
+        mime_type: str,
+        *,
+        expected: str | None = None,
+        created: int | None = None,
+    ) -> Kept:
         """The file has ended: keep it. Goes on to its end even where its caller is cancelled.
 
         `expected` is the hash it came under: `ChecksumMismatch` when it has another. `Conflict`
-        when other content is known under the same hash.
+        when other content is known under the same hash. `created` (ms) is when the clone came that
+        this is a copy of: `Conflict` when it was removed since.
         """
         self._settling = True
-        return await shield(self._settle(ext, mime_type, expected))
+        return await shield(self._settle(ext, mime_type, expected, created))
 
     async def abandon(self) -> None:
         """Withdraw what was received; nothing to do once it settles."""
@@ -199,7 +249,9 @@ class Upload:
             _log.debug("Given up after {size} bytes", size=self.sink.size)
             await self.sink.abandon()
 
-    async def _settle(self, ext: str, mime_type: str, expected: str | None) -> Kept:
+    async def _settle(
+        self, ext: str, mime_type: str, expected: str | None, created: int | None
+    ) -> Kept:
         try:
             received = await self.sink.finish()
             content_hash = received.digests[self.hash_type]
@@ -207,9 +259,17 @@ class Upload:
                 raise ChecksumMismatch(
                     f"The bytes received have the {self.hash_type} {content_hash}, not {expected}"
                 )
-            return await self._uploads.settle(self.sink, received, content_hash, ext, mime_type)
+            return await self._uploads.settle(
+                self.sink, received, content_hash, ext, mime_type, created
+            )
         finally:
             await self.sink.abandon()
+
+
+def refuse_buried(note: Content, created: int) -> None:
+    """`Conflict` when what came at `created` (ms) was removed since."""
+    if is_buried(note, created):
+        raise Conflict(f"{note.hash} was removed")
 
 
 def refuse_forgery(record: InventoryRecord, received: Received) -> None:

@@ -47,20 +47,22 @@ class PeerClient:
         self._dialling = Dialling(reactor, self._clock, policy, resolve, credentials)
 
     async def put_content(
-        self, url: str, content_hash: str, ext: str, file: OpenFile
+        self, url: str, content_hash: str, ext: str, file: OpenFile, created: int
     ) -> Mapping[str, Any]:
         """Send a file to the peer at `url`, which hashes it; its answer. The file is closed.
 
-        Raises what the peer answers as an error of ours, with its message: `ChecksumMismatch`
-        (the bytes are not those of the hash), `DiskFull` and so on; and `Unavailable` where it
-        cannot be reached, stalls, refuses our credentials or answers what cannot be understood.
+        `created` (ms) is when it came. Raises what the peer answers as an error of ours, with its
+        message: `ChecksumMismatch` (the bytes are not those of the hash), `Conflict` (it was
+        removed since it came), `DiskFull` and so on; and `Unavailable` where it cannot be reached,
+        stalls, refuses our credentials or answers what cannot be understood.
         """
         body = FileBody(file)
         line = Line()
         address = Address(url)
         # A connection for each request: one kept from an earlier one may have been closed by the
         # peer just now, and a body that has been read from a disk is not there to be sent again.
-        request = self._exchange(address, "PUT", f"/content/put/{content_hash}.{ext}", body, line)
+        path = f"/content/put/{content_hash}.{ext}?created={created}"
+        request = self._exchange(address, "PUT", path, body, line)
         going = Deferred.fromCoroutine(request)
         watch = _Watch(going.cancel, body, self._clock, self._patience)
         try:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from typing import Any, Protocol
+from urllib.parse import parse_qs
 
 from attrs import frozen
 
-from oose.address import hash_type_of, parse_content_name
-from oose.errors import TooLarge
+from oose.address import hash_type_of, parse_content_name, shown
+from oose.errors import BadInput, TooLarge
 from oose.media_types import media_type_of
 from oose.uploads import Kept, Upload, Uploads
+
+LONGEST = 15  # digits of a time
 
 
 class TakesPuts(Protocol):
@@ -20,12 +23,16 @@ class TakesPuts(Protocol):
 
 @frozen
 class PutBody:
-    """Takes the bytes of one file, at most `limit` of them."""
+    """Takes the bytes of one file, at most `limit` of them.
+
+    With `created` (ms) it is a copy of a clone that came then.
+    """
 
     upload: Upload
     content_hash: str
     ext: str
     limit: int | None
+    created: int | None = None
 
     def feed(self, data: bytes) -> None:
         """See `Body.feed`."""
@@ -43,7 +50,10 @@ class PutBody:
     async def settle(self) -> Kept:
         """Keep the file; `ChecksumMismatch` when it is not what it is called."""
         return await self.upload.settle(
-            self.ext, media_type_of(self.ext), expected=self.content_hash
+            self.ext,
+            media_type_of(self.ext),
+            expected=self.content_hash,
+            created=self.created,
         )
 
 
@@ -57,8 +67,20 @@ async def put_body(
 ) -> PutBody:
     """Open the body of a PUT (an `OpenBody`): refused before it is read where that can be."""
     content_hash, ext = parse_content_name(parameters["name"])
+    created = created_of(request.query)
     if length is not None and room.max_upload is not None and length > room.max_upload:
         raise too_large(room.max_upload)
     upload = room.uploads.open(hash_type_of(content_hash), length)
     upload.sink.on_pressure(request.channel.pause_intake, request.channel.resume_intake)
-    return PutBody(upload, content_hash, ext, room.max_upload)
+    return PutBody(upload, content_hash, ext, room.max_upload, created)
+
+
+def created_of(query: bytes) -> int | None:
+    """When the clone came that this is a copy of, in ms since 1970; None for what is no copy."""
+    given = parse_qs(query.decode("ascii", "replace"), keep_blank_values=True).get("created")
+    if given is None:
+        return None
+    text = given[-1]
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST):
+        raise BadInput(f"The time {shown(text)} is not a number of ms since 1970")
+    return int(text)

@@ -331,6 +331,22 @@ async def test_nothing_of_what_is_protected_goes_and_nothing_below_the_wish(
 
 
 @pytest_twisted.ensureDeferred
+async def test_clones_from_before_a_removal_are_no_reason_to_remove_another(tmp_path: Path) -> None:
+    async with cluster(tmp_path, *FOUR) as made:
+        [old, *new] = await make(made, "s1", "s2", "s3")
+        await write(made, evolve(old, created=NOW - 10))
+        clones = made.clones()
+        await clones.contents.change(HELLO, lambda known: evolve(known, removed=NOW))
+        assert await clones.trim(HELLO, 2) == ()
+        assert names(await clones.trim(HELLO, 1)) < names(new)
+        left = await there(made)
+        assert len(left) == 2
+        assert "s1" in left
+        with pytest.raises(NotFound):
+            await clones.move(HELLO, "p1:s1")
+
+
+@pytest_twisted.ensureDeferred
 async def test_who_protects_it_while_it_is_verified_is_heard(tmp_path: Path) -> None:
     async with cluster(tmp_path, *FOUR) as made:
         await make(made, "s1", "s2", "s3")

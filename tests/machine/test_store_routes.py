@@ -183,6 +183,28 @@ async def test_a_file_is_sent_to_another_store(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_copy_that_comes_after_its_content_was_removed_is_not_kept(tmp_path: Path) -> None:
+    stores = [{"enabled": True, "port": 0, "min_free": 0} for _ in range(2)]
+    async with running(one_machine(tmp_path, store=stores)) as machine:
+        await put(machine)
+        asked = {"file": f"{HELLO}.txt", "store": "prism1:store2"}
+        assert (await machine.ask("/content/send", asked, store=0)).status == 200
+        details = [
+            (await machine.ask("/content/detail", {"hash": HELLO}, store=n)).json() for n in (0, 1)
+        ]
+        assert details[0]["createdAt"] == details[1]["createdAt"]
+        own = machine.basic("prism")
+        gone = await machine.ask("/content/remove", {"hash": HELLO}, headers=own)
+        assert gone.json()["removed"] == 2
+        name, late = f"/content/put/{HELLO}.txt", details[0]["createdAt"]
+        for created, status in ((late, 409), ("soon", 400), (-1, 400), ("", 400), ("9" * 16, 400)):
+            path = f"{name}?created={created}"
+            answer = await machine.ask(path, method="PUT", store=1, body=b"hello")
+            assert (answer.status, machine.content(1)) == (status, [])
+        assert (await machine.ask(name, method="PUT", store=1, body=b"hello")).status == 201
+
+
+@pytest_twisted.ensureDeferred
 async def test_only_this_machine_may_ask_where_a_purchase_lies(tmp_path: Path) -> None:
     async with running(one_machine(tmp_path)) as machine:
         await machine.upload(b"hello")

@@ -44,6 +44,7 @@ from oose.volume import OpenFile
 P = ParamSpec("P")
 T = TypeVar("T")
 
+CAME = 1_700_000_000_000  # ms
 CREDENTIALS = Credentials("störe", "p:w")
 HASH = hashlib.sha1(b"hello").hexdigest()
 STORED = b'{"hash": "x"}'
@@ -205,7 +206,7 @@ def client(clock: Clock | None = None, pem: Path | None = None) -> PeerClient:
 
 async def put(peer: Peer, file: OpenFile, clock: Clock | None = None) -> Any:
     url = f"http://127.0.0.1:{peer.port}/"
-    return await client(clock).put_content(url, HASH, "txt", file)
+    return await client(clock).put_content(url, HASH, "txt", file, CAME)
 
 
 # Sending.
@@ -219,7 +220,7 @@ async def test_a_file_is_put_with_its_length_and_our_credentials(files: Files) -
         assert await put(peer, file, clock) == {"hash": "x"}
         await peer.lost
     lines = peer.head.split(b"\r\n")
-    assert lines[0] == f"PUT /content/put/{HASH}.txt HTTP/1.1".encode()
+    assert lines[0] == f"PUT /content/put/{HASH}.txt?created={CAME} HTTP/1.1".encode()
     assert b"Content-Length: 5" in lines
     assert b"Authorization: Basic " + b64encode("störe:p:w".encode()) in lines
     assert peer.body == b"hello"
@@ -248,9 +249,9 @@ async def test_peers_on_one_machine_trust_its_certificate(files: Files, tmp_path
     content = b"x" * 1_000_000
     async with peer_at(answer(201, STORED), context=tls.load(pem)) as peer:
         url = f"https://localhost:{peer.port}"
-        assert await client(pem=pem).put_content(url, HASH, "txt", files.open(content))
+        assert await client(pem=pem).put_content(url, HASH, "txt", files.open(content), CAME)
         with failing(Unreachable, f"No secure connection to localhost:{peer.port}"):
-            await client().put_content(url, HASH, "txt", files.open(content))
+            await client().put_content(url, HASH, "txt", files.open(content), CAME)
     assert peer.body == content
 
 

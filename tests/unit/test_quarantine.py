@@ -52,6 +52,7 @@ def restoring(made: Removing, store: Holdings, quarantine: Quarantine) -> Restor
         {store.place: store},
         keeping.inventory,
         keeping.existence,
+        made.contents,
         wanted=1,
         hashing=Inline(),
         clock=keeping.clock,

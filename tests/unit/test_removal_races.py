@@ -154,6 +154,7 @@ class World:
             keepers,
             inventory,
             keeping.existence,
+            world.contents,
             wanted=2,
             hashing=Inline(),
             clock=Later(keeping.now),

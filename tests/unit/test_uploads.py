@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ from twisted.internet.defer import Deferred
 
 from oose.contents import Contents
 from oose.embedded import EmbeddedDocuments
-from oose.errors import ChecksumMismatch, Conflict, DiskFull, Unavailable
+from oose.errors import ChecksumMismatch, Conflict, DiskFull, NotFound, Unavailable
 from oose.holdings import Holdings
 from oose.metadata.records import InventoryRecord
 from oose.placement import Candidate
 from oose.pool import Inline
 from oose.sink import Reception
 from oose.uploads import Kept, Upload, Uploads
-from tests.unit.keeping import Keeping
+from tests.unit.keeping import NOW, Keeping
 
 HELLO = hashlib.sha1(b"hello").hexdigest()
 
@@ -163,6 +164,112 @@ async def test_a_clone_whose_file_is_gone_is_made_again(folder: Path) -> None:
     assert (await send(uploads.open("sha1", None))).count == 1
     assert [path.read_bytes() for path in room.files()] == [b"hello"]
     assert len(await room.records()) == 1
+
+
+# Content that was removed
+
+
+async def bury(room: Room, removed: int) -> None:
+    contents = Contents(EmbeddedDocuments(room.keeping.database, "content"))
+    await contents.change(HELLO, lambda known: evolve(known, removed=removed))
+
+
+class Interrupted:
+    """An inventory that has `then` done as soon as something was written to it."""
+
+    def __init__(self, inventory: Any, then: Any) -> None:
+        self._inventory = inventory
+        self._then = then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inventory, name)
+
+    async def put_many(self, writes: Any) -> Any:
+        answers = await self._inventory.put_many(writes)
+        await self._then()
+        return answers
+
+
+@pytest_twisted.ensureDeferred
+async def test_clones_that_a_removal_has_still_to_come_to_count_for_nothing(folder: Path) -> None:
+    room = await begin(folder, "s1", "s2", "s3")
+    for store in ("p1:s1", "p1:s2"):
+        await room.keeping.put(room.stores[store], b"hello", ext="txt")
+    await bury(room, NOW + 5000)  # by who has a clock that is ahead of ours
+    assert (await send(room.uploads(wanted=2).open("sha1", None))).count == 2
+    for holdings in room.stores.values():
+        with suppress(Conflict, NotFound):
+            await holdings.remove(HELLO, before=NOW + 5000)
+    assert [record.created for record in await room.records()] == [NOW + 5000] * 2
+    assert [path.read_bytes() for path in room.files()] == [b"hello"] * 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_is_as_old_as_what_it_was_made_of(folder: Path) -> None:
+    room = await begin(folder, "s1")
+    room.keeping.clock.advance(NOW / 1000)
+    await send(room.uploads(only="p1:s1").open("sha1", None), created=NOW - 7)
+    assert [record.created for record in await room.records()] == [NOW - 7]
+    [holdings] = room.stores.values()
+    await holdings.remove(HELLO)
+    await send(room.uploads(only="p1:s1").open("sha1", None), created=NOW + 7)
+    assert [record.created for record in await room.records()] == [NOW]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_of_what_was_removed_is_refused(folder: Path) -> None:
+    room = await begin(folder, "s1")
+    await bury(room, 2000)
+    with pytest.raises(Conflict, match="was removed"):
+        await send(room.uploads(only="p1:s1").open("sha1", None), created=1999)
+    assert room.files() == room.leftovers() == []
+    room.keeping.clock.advance(2)
+    assert (await send(room.uploads(only="p1:s1").open("sha1", None), created=2000)).count == 1
+
+
+@pytest.mark.parametrize("how", ["there", "gone", "newer"])
+@pytest_twisted.ensureDeferred
+async def test_a_copy_of_what_is_removed_while_it_comes_is_taken_back(
+    folder: Path, how: str
+) -> None:
+    room = await begin(folder, "s1")
+    [holdings] = room.stores.values()
+
+    async def remove() -> None:
+        await bury(room, 2000)
+        if how == "gone":
+            await holdings.remove(HELLO)
+        elif how == "newer":
+            [record] = await room.records()
+            document = await inventory.get(record.id)
+            assert document is not None
+            await inventory.put(record.id, evolve(record, created=2001).to_body(), document.rev)
+
+    inventory, anything = room.keeping.inventory, room.keeping
+    interrupted: Any = Interrupted(inventory, remove)
+    anything.inventory = interrupted
+    with pytest.raises(Conflict, match="was removed"):
+        await send(room.uploads(only="p1:s1").open("sha1", None), created=1000)
+    assert len(room.files()) == len(await room.records()) == int(how == "newer")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_on_a_store_that_has_gone_is_left_to_the_next_look_there(folder: Path) -> None:
+    room = await begin(folder, "s1")
+    uploads = room.uploads(only="p1:s1")
+
+    async def remove() -> None:
+        await bury(room, 2000)
+        uploads._keepers._keepers.clear()  # type: ignore[attr-defined]
+
+    interrupted: Any = Interrupted(room.keeping.inventory, remove)
+    uploads._cloning.inventory = interrupted
+    with pytest.raises(Conflict, match="was removed"):
+        await send(uploads.open("sha1", None), created=1000)
+    assert len(room.files()) == 1
+
+
+# Clones elsewhere
 
 
 @pytest_twisted.ensureDeferred
