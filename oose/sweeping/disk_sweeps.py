@@ -175,9 +175,8 @@ class DiskSweeps:
 
         async def keep(report: Report) -> None:
             self._kept = report
-            await site.run(site.check)
             try:
-                await site.run(save, report, site.disk.root)
+                await site.run(keep_on, site, report)
             except OSError as error:
                 _log.warn("How far the sweep is cannot be kept: {why}", why=error)
 
@@ -210,6 +209,12 @@ class DiskSweeps:
         for each in ends:
             if not each.called:
                 each.callback(None)
+
+
+def keep_on(site: Site, report: Report) -> None:
+    """Keep it on the store's disk, and nowhere else. Blocks."""
+    site.check()
+    save(report, site.disk.root)
 
 
 def in_words(report: Report) -> str:

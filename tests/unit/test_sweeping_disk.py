@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from oose.address import relative_path
 from oose.errors import BadInput, Unavailable
 from oose.inventory import Inventory
+from oose.pool import Inline
 from oose.sweeping import disk_sweeps
 from oose.sweeping.counts import Counts
 from oose.sweeping.disk_sweeps import DiskSweeps, in_words
@@ -288,6 +290,40 @@ async def test_where_it_cannot_be_kept_it_is_known_as_long_as_the_process_lives(
     swept.keeping.clock.advance(60)
     await swept.sweeps.round()
     assert (await swept.sweeps.status())["begunAt"] == begun
+
+
+class Unmounting(Inline):
+    """A disk's pool; after so many calls an empty folder is where the disk was."""
+
+    def __init__(self, root: Path, left: int) -> None:
+        self.root = root
+        self.left = left
+
+    async def run(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        result = call(*args, **kwargs)
+        self.left -= 1
+        if self.left == 0:
+            self.root.rename(self.root.with_name("away"))
+            self.root.mkdir()
+        return result
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_is_kept_on_the_disk_or_nowhere(swept: Sweeping) -> None:
+    volume = swept.store.volume
+    anything: Any = volume
+    root = volume.disk.root
+    anything.pool = pool = Unmounting(root, 10_000)
+    await swept.sweeps.round()
+    for left in count(10_000 - pool.left - 20):
+        swept.keeping.clock.advance(6 * HOUR)
+        anything.pool = pool = Unmounting(root, left)
+        await swept.sweeps.round()
+        if pool.left > 0:
+            break
+        assert list(root.iterdir()) == []
+        root.rmdir()
+        root.with_name("away").rename(root)
 
 
 @pytest_twisted.ensureDeferred
