@@ -23,7 +23,7 @@ from oose.verifying.verifier import Outcome, Verifier
 from oose.volume import Volume
 
 LOOK = 1.0  # seconds between two looks whether something is due
-FILES = 500  # whose results are written down together
+FILES = 1000  # whose results are written down together
 PIECES = 16  # of reading, after which they are written down too: some seconds at a limited rate
 SOON = 5.0  # seconds after which a list is made anew at the earliest
 DAY = 86_400.0  # seconds after which a list is made anew: a sweep may have found others
