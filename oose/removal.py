@@ -201,9 +201,13 @@ def to_be_repeated(hashes: Sequence[str]) -> Iterator[None]:
 
 
 def entombed(content: Content, removed: int) -> Content:
-    """The same with a tombstone of the time `removed` (ms), or a later one; `NotAllowed`."""
+    """The same with a tombstone of the time `removed` (ms), or a later one; `NotAllowed`.
+
+    What is uploaded from then on is new content: how many clones were wished of the old one, and
+    how often it was asked for, says nothing of that.
+    """
     refuse_protected(content)
-    return evolve(content, removed=max(removed, content.removed or 0))
+    return Content(content.hash, removed=max(removed, content.removed or 0), others=content.others)
 
 
 def refuse_protected(content: Content) -> None:

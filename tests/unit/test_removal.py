@@ -62,6 +62,18 @@ async def test_a_store_that_is_away_has_it_no_more_for_anybody(made: Removing) -
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_was_wished_and_asked_for_goes_with_it(made: Removing) -> None:
+    await made.put("s1")
+    claim = {"by": "p1", "until": NOW}
+    body = {"wanted": 3, "demand": {"p1": {"rate": 9}}, "claim": claim}
+    await made.documents.put(HASH, body)
+    await made.removal.remove(HASH)
+    removed = await made.note()
+    assert removed.removed is not None
+    assert removed.to_body() == {"removedAt": removed.removed, "claim": claim}
+
+
+@pytest_twisted.ensureDeferred
 async def test_so_does_one_that_fails(made: Removing, monkeypatch: pytest.MonkeyPatch) -> None:
     await made.put("s1")
     await made.put("s2")
