@@ -75,10 +75,8 @@ class Fields:
         return value
 
     def truth(self, name: str, *, default: bool) -> bool:
-        """A field that says yes or no."""
-        value = self._values.get(name)
-        if value is None:
-            return default
+        """A field that says yes or no; `default` where it is not there, and null is neither."""
+        value = self._values.get(name, default)
         if not isinstance(value, bool):
             raise BadInput(f"The field {name!r} must be true or false, not {shown(value)}")
         return value

@@ -205,11 +205,14 @@ async def test_protected_content_is_not_removed(machine: Machine) -> None:
     assert page == {"hashes": [HELLO], "after": None}
     assert (await tool(machine, "/content/protected", {"after": HELLO})).json()["hashes"] == []
     assert (await tool(machine, "/content/protect", {"hash": [HELLO, NOBODY]})).status == 404
-    wrong = await tool(machine, "/content/protect", {"hash": HELLO, "protected": "no"})
-    assert wrong.status == 400
-    assert "true or false" in wrong.error
+    for value in ("no", None, 1):
+        wrong = await tool(machine, "/content/protect", {"hash": HELLO, "protected": value})
+        assert wrong.status == 400
+        assert "true or false" in wrong.error
     released = await tool(machine, "/content/protect", {"hash": [HELLO], "protected": False})
     assert released.json()[HELLO]["protected"] is False
+    nobody = await tool(machine, "/content/protect", {"hash": NOBODY, "protected": False})
+    assert (nobody.status, nobody.json()["protected"]) == (200, False)
     assert (await removed(machine))["removed"] == 1
 
 

@@ -104,6 +104,15 @@ def test_a_number_may_come_as_text(value: object) -> None:
     assert fields({"n": value}).number("n", least=1, most=10) == 7
 
 
+def test_a_truth_is_said_or_left_to_what_is_usual_and_null_is_neither() -> None:
+    made = fields({"yes": True, "no": False, "null": None, "word": "no"})
+    assert made.truth("yes", default=False) is made.truth("away", default=True) is True
+    assert made.truth("no", default=True) is made.truth("away", default=False) is False
+    for name in ("null", "word"):
+        with pytest.raises(BadInput, match="must be true or false"):
+            made.truth(name, default=True)
+
+
 def test_a_number_that_is_not_there_is_none() -> None:
     assert fields({}).number("n", least=1, most=10) is None
 
