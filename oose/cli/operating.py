@@ -1,5 +1,6 @@
 """Commands on a prism itself: status, cache."""
 
+import time
 from collections.abc import Mapping
 
 import click
@@ -17,7 +18,7 @@ def status_command(desk: Desk) -> None:
     value = {"url": desk.prism().profile.url, **stats}
     repair = stats.get("repair")
     if isinstance(repair, Mapping) and not desk.as_json:
-        click.echo("\n".join(repair_lines(repair)))
+        click.echo("\n".join(repair_lines(repair, time.time())))
     desk.table(value, ("what", "now"), fields(value))
 
 

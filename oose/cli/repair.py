@@ -1,6 +1,7 @@
 """What repair says of all content, in plain words."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.filesize import decimal
@@ -8,19 +9,29 @@ from rich.filesize import decimal
 UNITS = ((86400, 36 * 3600, "day"), (3600, 5400, "hour"), (60, 90, "minute"), (1, 0, "second"))
 
 
-def repair_lines(repair: Mapping[str, Any]) -> Sequence[str]:
-    """Lines on what a prism's `/stats` has of it: how much is endangered, how long it will take."""
+def repair_lines(repair: Mapping[str, Any], now: float) -> Sequence[str]:
+    """Lines on what a prism's `/stats` has of it: how much is endangered, how long it will take.
+
+    `now` is in s since 1970.
+    """
     if not number(repair, "prisms"):
         return ["Repair: no prism looks after the clones"]
     if not number(repair, "lookedAt"):
-        return ["Content: not all of it has been looked at since the prisms have started"]
-    content = f"Content: {number(repair, 'contents'):,} files of {size(number(repair, 'bytes'))}"
+        return ["Content: not looked at yet, or not all of it, since the prisms have started"]
+    content = (
+        f"Content: {number(repair, 'contents'):,} files of {size(number(repair, 'bytes'))}"
+        f" as of {moment(number(repair, 'lookedAt') / 1000, now)}"
+    )
     endangered = {
         int(live): number(repair["endangered"], live)
         for live in repair.get("endangered") or {}
         if number(repair["endangered"], live)
     }
     if not endangered:
+        if number(repair, "tasks"):
+            return [content, _work(repair)]
+        if repair.get("hinted"):
+            return [f"{content}; more was written since", _work(repair)]
         return [f"{content}, each with all its clones", _work(repair)]
     how = ", ".join(f"{count:,} with {live or 'none'}" for live, count in endangered.items())
     lines = [f"{content}; {sum(endangered.values()):,} have fewer clones than wanted: {how}"]
@@ -41,6 +52,12 @@ def _work(repair: Mapping[str, Any]) -> str:
     if failed := number(repair, "failed"):
         said.append(f"{failed:,} could not be mended, and are tried again")
     return "Repair: " + ("; ".join(said) or "nothing to do")
+
+
+def moment(at: float, now: float) -> str:
+    """When something was, in local time; with the day where that is not today's."""
+    then, today = (datetime.fromtimestamp(each).astimezone() for each in (at, now))
+    return then.strftime("%H:%M" if then.date() == today.date() else "%Y-%m-%d %H:%M")
 
 
 def about(seconds: int) -> str:

@@ -82,6 +82,7 @@ class Repairing:
         self._tally = Tally()
         self._counted_meanwhile: dict[str, Task] = {}  # of what is being mended
         self._looked_at: int | None = None
+        self._hinted_at: int | None = None
         self._survey = Survey(
             self._inventory,
             clones.contents,
@@ -131,6 +132,8 @@ class Repairing:
     def hint(self, ids: Sequence[str]) -> None:
         """Look at these soon: inventory documents that were written, by id, or hashes."""
         self._hints.add(ids, self._slices)
+        if any(each[:2] in self._slices for each in ids):
+            self._hinted_at = self._now()
 
     def missed(self) -> None:
         """Something may have been written that nobody hinted at."""
@@ -300,7 +303,13 @@ class Repairing:
             "removed": self._work.removed,
             "failed": len(self._retries),
             "lookedAt": self._looked_at,
+            "hinted": self._is_hinted(),
         }
+
+    def _is_hinted(self) -> bool:
+        """Whether something was written since all was looked at."""
+        hinted, looked = self._hinted_at, self._looked_at
+        return hinted is not None and (looked is None or hinted >= looked)
 
     def describe_all(self) -> Mapping[str, Any]:
         """The same of all prisms' shares together, for `/stats`."""

@@ -58,7 +58,7 @@ def of_all(registry: Registry, own: str, mine: Mapping[str, Any] | None) -> Mapp
     """The parts of all prisms that count together; `mine` is what the prism `own` says now.
 
     The time left is that of the slowest, and `lookedAt` (ms) that of who looked longest ago; None
-    where that is not known of each.
+    where that is not known of each. `hinted`: something was written since to one of them.
     """
     parts: list[Mapping[str, Any]] = [] if mine is None else [mine]
     for peer in registry.peers():
@@ -75,6 +75,7 @@ def of_all(registry: Registry, own: str, mine: Mapping[str, Any] | None) -> Mapp
         "endangered": {key: endangered[key] for key in sorted(endangered, key=int)},
         "secondsLeft": _known(max, [part.get("secondsLeft") for part in parts]),
         "lookedAt": _known(min, [part.get("lookedAt") for part in parts]),
+        "hinted": any(part.get("hinted") is True for part in parts),
     }
 
 

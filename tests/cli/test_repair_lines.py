@@ -1,11 +1,12 @@
 """What `oose status` says of repair."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from oose.cli.repair import about, repair_lines
+from oose.cli.repair import about, moment, repair_lines
 from tests.cli.asking import Asking
 from tests.cli.canned import answer, canned
 
@@ -15,8 +16,10 @@ GOOD = {
     "bytes": 1_234_567_890_123,
     "endangered": {},
     "lookedAt": 1_700_000_000_000,
+    "hinted": False,
 }
-ALL = "Content: 12,345 files of 1.2 TB"
+NOW = 1_700_000_060.0
+ALL = f"Content: 12,345 files of 1.2 TB as of {moment(1_700_000_000, NOW)}"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,12 @@ ALL = "Content: 12,345 files of 1.2 TB"
         ({"prisms": 0}, ["Repair: no prism looks after the clones"]),
         (
             {"lookedAt": None},
-            ["Content: not all of it has been looked at since the prisms have started"],
+            ["Content: not looked at yet, or not all of it, since the prisms have started"],
+        ),
+        ({"hinted": True}, [f"{ALL}; more was written since", "Repair: nothing to do"]),
+        (
+            {"hinted": True, "tasks": 1, "toDo": 7},
+            [ALL, "Repair: 1 to do, 7 bytes to send, how long is not known yet"],
         ),
         (
             {
@@ -60,7 +68,13 @@ ALL = "Content: 12,345 files of 1.2 TB"
 def test_how_all_content_is_and_how_long_repair_will_take(
     more: dict[str, Any], lines: list[str]
 ) -> None:
-    assert repair_lines({**GOOD, **more}) == lines
+    assert repair_lines({**GOOD, **more}, NOW) == lines
+
+
+def test_a_moment_is_in_local_time_and_has_a_day_where_that_is_not_todays() -> None:
+    at = datetime(2024, 3, 9, 11, 1).astimezone().timestamp()
+    assert moment(at, at + 60) == "11:01"
+    assert moment(at, at + 86_400) == "2024-03-09 11:01"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +98,7 @@ def test_status_begins_with_it(oose: Asking, stats: dict[str, Any]) -> None:
     told = answer(json.dumps(stats).encode())
     with canned([answer(b'{"pong": "pong"}'), told]) as url:
         said = oose("--url", url, "status").out
-    assert said.startswith(ALL) is bool(stats.get("repair"))
+    assert said.startswith("Content: 12,345 files of 1.2 TB as of ") is bool(stats.get("repair"))
     with canned([answer(b'{"pong": "pong"}'), told]) as url:
         found = oose("--url", url, "--json", "status").json()
     assert found == {"url": url, **stats}

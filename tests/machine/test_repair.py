@@ -509,6 +509,25 @@ async def test_a_database_that_fails_is_asked_again(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_it_is_said_that_something_was_written_since_all_was_looked_at(
+    tmp_path: Path,
+) -> None:
+    async with mending(tmp_path) as at:
+        prism = at.begin(follows=False, repair_frequency=100.0)
+        assert prism.describe()["hinted"] is False
+        await at.until(lambda: prism.describe()["lookedAt"] is not None)
+        prism._slices = frozenset({"00"})
+        prism.hint([HELLO])
+        assert prism.describe()["hinted"] is False  # others look after it
+        prism._slices = frozenset({HELLO[:2]})
+        prism.hint([HELLO])
+        looked = prism.describe()["lookedAt"]
+        assert prism.describe()["hinted"] is prism.describe_all()["hinted"] is True
+        await at.until(lambda: prism.describe()["lookedAt"] > looked)
+        assert prism.describe()["hinted"] is False
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_is_lost_is_said_and_counted(tmp_path: Path) -> None:
     async with mending(tmp_path) as at:
         await at.put(b"hello", "s1")

@@ -40,6 +40,8 @@ def test_the_parts_of_all_prisms_are_added_up() -> None:
     assert list(both["endangered"]) == ["0", "1", "10"]
     assert (both["secondsLeft"], both["lookedAt"]) == (9, 900)
     assert both["repaired"] == 0
+    assert both["hinted"] is False
+    assert told(other("p2", {"repair": {**THEIRS, "hinted": True}}))["hinted"] is True
 
 
 def test_those_that_do_not_count_or_do_not_repair_have_none() -> None:
