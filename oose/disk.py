@@ -177,7 +177,11 @@ class Disk:
 
     def _create(self, known: str | None, *, may_create: bool) -> str:
         if known is not None or not may_create:
-            raise NotOurs(f"{self.root} has no {IDENTITY}: the disk is not mounted")
+            raise NotOurs(
+                f"{self.root} has no {IDENTITY}: the disk is not mounted. Mount it; where it is"
+                " lost for good and this is a new one give the store another name in the"
+                f" configuration, and say `oose peer remove {self.name}`"
+            )
         with suppress(FileExistsError):
             self.root.mkdir(parents=True)
         path = self.root / IDENTITY
