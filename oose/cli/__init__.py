@@ -15,6 +15,7 @@ from oose.cli.desk import Desk, tell
 from oose.cli.draining import store_group
 from oose.cli.exits import FAILED, INTERRUPTED, MEANINGS, CommandFailed
 from oose.cli.exporting import export_command, import_command
+from oose.cli.inventory import inventory_group
 from oose.cli.levelling import rebalance_command
 from oose.cli.local import hash_command, path_command
 from oose.cli.migrating import migrate_command
@@ -125,6 +126,7 @@ for _each in (
     remove_command,
     protect_command,
     verify_command,
+    inventory_group,
     clones_group,
     store_group,
     rebalance_command,

@@ -98,7 +98,8 @@ class DiskSweeps:
         if self._work is None:
             if not self._store.volume.usable:
                 raise Unavailable(f"The disk of the store {self._store.store!r} is not there")
-            self._begin(Report(self._means.now()), await self._lister(driver))
+            lister = await self._lister(driver)
+            self._begin(Report(self._means.now()), lister, is_fast=fast)
         if fast and self._sweep is not None:
             self._sweep.hurry()
         return await self.status()
@@ -146,16 +147,18 @@ class DiskSweeps:
         volume = self._store.volume
         if self._kept is None and volume.usable:
             try:
-                self._kept = await volume.pool.run(load, volume.disk.root)
+                kept = await volume.pool.run(load, volume.disk.root)
             except OSError as error:
                 _log.warn("{place}: {why}", place=self.place, why=error)
+            else:
+                self._kept = self._kept or kept  # a sweep may have come further meanwhile
         return self._kept
 
     async def _lister(self, driver: str) -> Lister:
         volume = self._store.volume
         return await volume.pool.run(choose, driver, volume.disk.content)
 
-    def _begin(self, report: Report, lister: Lister) -> None:
+    def _begin(self, report: Report, lister: Lister, *, is_fast: bool = False) -> None:
         """Begin, unless somebody was faster."""
         if self._work is not None:
             return
@@ -168,7 +171,7 @@ class DiskSweeps:
             means.inventory,
             means.contents,
             means.existence,
-            Pace(settings.requests, means.clock),
+            Pace(None if is_fast else settings.requests, means.clock),
             report.counts,
             means.now,
         )
@@ -180,7 +183,7 @@ class DiskSweeps:
             except OSError as error:
                 _log.warn("How far the sweep is cannot be kept: {why}", why=error)
 
-        files = Pace(settings.files, means.clock)
+        files = Pace(None if is_fast else settings.files, means.clock)
         self._sweep = Sweep(site, lister, report, keep, files, means.clock)
         self._work = Deferred.fromCoroutine(self._carry_out(self._sweep))
         _ = self._work.addBoth(self._over)

@@ -20,7 +20,7 @@ from oose.sweeping.counts import Counts
 from oose.sweeping.disk_sweeps import DiskSweeps, in_words
 from oose.sweeping.report import Report, load, save
 from tests.unit.logged import logged
-from tests.unit.sweeping import Sweeping
+from tests.unit.sweeping import Sweeping, nothing
 
 A, B = (hashlib.sha1(each).hexdigest() for each in (b"a", b"b"))
 HOUR = 3600.0
@@ -361,6 +361,16 @@ async def test_whoever_asks_joins_the_sweep_under_way(swept: Sweeping) -> None:
     held.let_go()
     await swept.sweeps.ended()
     assert (await swept.sweeps.status())["state"] == "finished"
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_asks_while_it_ends_is_told_how_it_ended(swept: Sweeping) -> None:
+    held = Held(swept, "after load")
+    asked = Deferred.fromCoroutine(swept.sweeps.status())
+    swept.hooked.hook = nothing
+    await swept.scan()
+    held.let_go()
+    assert (await asked)["state"] == "finished"
 
 
 @pytest_twisted.ensureDeferred

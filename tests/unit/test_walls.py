@@ -56,6 +56,7 @@ CORE = WITHOUT_TWISTED | {
     "heartbeat",
     "holdings",
     "imports",
+    "inventory",
     "keepers",
     "log",
     "logins",
@@ -96,6 +97,7 @@ CORE_PACKAGES = (
     "repairing",
     "retrieve",
     "settings",
+    "sweeping",
     "tending",
     "verifying",
 )
