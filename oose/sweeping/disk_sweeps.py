@@ -151,8 +151,12 @@ class DiskSweeps:
             except OSError as error:
                 _log.warn("{place}: {why}", place=self.place, why=error)
             else:
-                self._kept = self._kept or kept  # a sweep may have come further meanwhile
+                self._read(kept)
         return self._kept
+
+    def _read(self, kept: Report | None) -> None:
+        if self._kept is None:  # else a sweep has come further meanwhile
+            self._kept = kept
 
     async def _lister(self, driver: str) -> Lister:
         volume = self._store.volume
