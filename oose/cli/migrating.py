@@ -19,6 +19,7 @@ from oose.cli.opened import on_databases
 from oose.cli.reacting import run_reacting
 from oose.cli.tallies import say_failures
 from oose.couchdb import CouchClient
+from oose.counting import some
 from oose.databases import Databases
 from oose.embedded.database import FILE_NAME as DATABASE_FILE
 from oose.moving.cursor import FILE_NAME, Cursor
@@ -187,13 +188,13 @@ def summary(tally: Tally, *, pretend: bool) -> str:
     ]
     if counts["records otherwise"]:
         lines.append(f"  {counts['records otherwise']:,} of the records there say it otherwise")
-    for name, words in (
-        ("expired", "purchases are over"),
-        ("unsized", "records do not say a size: the sweep makes them from the files"),
-        ("summary", "only say where content is, as its records do"),
-        ("other", "other documents (votes and the like) stay where they are"),
-        ("failed", "could not be understood"),
+    for name, thing, words in (
+        ("expired", "purchase", "left out, as over"),
+        ("unsized", "record", "without a size: the sweep makes such from the files"),
+        ("summary", "document", "with only where content is, as its records have it"),
+        ("other", "other document", "(votes and the like) left where they were"),
+        ("failed", "document", "could not be understood"),
     ):
         if counts[name]:
-            lines.append(f"{counts[name]:,} {words}")
+            lines.append(f"{some(counts[name], thing)} {words}")
     return "\n".join(lines)

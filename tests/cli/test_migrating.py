@@ -94,9 +94,9 @@ async def test_a_file_comes_over(asking: AskingBeside, alone: Alone, tmp_path: P
         "Prisms and stores: 8 moved, 0 there already",
         "Inventory records: 200 moved, 0 there already",
         "Purchases: 12 moved, 0 there already",
-        "13 purchases are over",
-        "1 only say where content is, as its records do",
-        "3 other documents (votes and the like) stay where they are",
+        "13 purchases left out, as over",
+        "1 document with only where content is, as its records have it",
+        "3 other documents (votes and the like) left where they were",
     ]
     assert ids_in(alone.root, "inventory") == wanted(100)
     assert not (alone.root / CURSOR).exists()
@@ -115,8 +115,8 @@ async def test_what_is_not_understood_is_named_and_fails(
     file = write_lines(tmp_path / "old.jsonl", [*good, *bad, rest, changed])
     said = await asking("migrate", "--from", str(file), "--config", str(alone.config))
     assert said.code == 1
-    assert "28 could not be understood" in said.out
-    assert "1 records do not say a size" in said.out
+    assert "28 documents could not be understood" in said.out
+    assert "1 record without a size" in said.out
     lines = said.err.splitlines()
     assert len(lines) == 21
     assert lines[0].startswith("oose: oose:inventory:nonsense:prism1:store1: 'nonsense' is not")

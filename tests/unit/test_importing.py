@@ -338,6 +338,19 @@ def test_a_private_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_fails_is_the_file_that_was_named_and_not_its_draft(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name, kind in (("nowhere/out", FileNotFoundError), ("folder", IsADirectoryError)):
+        path = tmp_path / name
+        with pytest.raises(kind) as failed, private_file(path):
+            pass
+        assert failed.value.filename == str(path)
+    with pytest.raises(PermissionError) as failed, private_file(tmp_path / "out"):
+        raise PermissionError(1, "no", "another")
+    assert failed.value.filename == "another"
+    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
+
+
 def write_and_fail(path: Path) -> None:
     with private_file(path) as file:
         file.write(b"two")
