@@ -13,9 +13,10 @@ import click
 from oose.cli.configuration import CONFIG, read_configuration
 from oose.cli.counted import counted
 from oose.cli.desk import Desk
-from oose.cli.exits import FAILED, CommandFailed
+from oose.cli.exits import FAILED, USAGE, CommandFailed
 from oose.cli.opened import Opened, on_databases
 from oose.cli.tallies import say_failures
+from oose.counting import some
 from oose.errors import BadInput
 from oose.moving.entries import ACCOUNT, KINDS
 from oose.moving.export import Export
@@ -37,15 +38,18 @@ NAMES: Mapping[str, str] = {
 
 @click.command("export")
 @click.argument("file", default=STANDARD)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
 @CONFIG
 @click.pass_obj
-def export_command(desk: Desk, file: str, config: str | None) -> None:
+def export_command(desk: Desk, file: str, config: str | None, *, force: bool) -> None:
     """Write all metadata to FILE as lines of JSON; to stdout without it.
 
     The documents of all databases and the purchases; of one machine its accounts too, with the
     hashes of their passwords, so keep it as you keep the database: FILE is for its owner only.
     Sessions are left out. FILE gets its name when it is whole.
     """
+    if file != STANDARD and Path(file).exists() and not force:
+        raise CommandFailed(f"{file} is there already; --force replaces it", USAGE)
 
     async def work(opened: Opened) -> Counter[str]:
         totals = await opened.databases.totals()
@@ -163,5 +167,5 @@ def summary(tally: Tally) -> str:
         ]
         lines.append(f"{NAMES[kind]}: {', '.join(words) or 'none'}")
     if tally.failed:
-        lines.append(f"{tally.failed:,} lines failed")
+        lines.append(f"{some(tally.failed, 'line')} failed")
     return "\n".join(lines)

@@ -102,7 +102,11 @@ async def test_one_machine_comes_back_on_another(
     assert len(entries(first.out)) == 136
     said = await asking("--json", "import", str(file), "--replace", "--config", str(there.config))
     assert said.json()["counts"]["inventory there"] == 120
-    said = await asking("--json", "export", str(file), "--config", str(there.config))
+    before = file.read_text()
+    said = await asking("export", str(file), "--config", str(there.config))
+    assert (said.code, said.err) == (2, f"oose: {file} is there already; --force replaces it\n")
+    assert file.read_text() == before
+    said = await asking("--json", "export", "--force", str(file), "--config", str(there.config))
     assert said.json()["counts"]["inventory"] == 120
 
 
@@ -158,6 +162,10 @@ async def test_a_bad_line_is_named_and_the_others_taken(
     ]
     assert "Notes on content: 2 new" in said.out
     assert "2 lines failed" in said.out
+    said = await asking("import", "-", "--config", str(here.config), stdin="\n".join(lines[:2]))
+    assert "1 line failed" in said.out
+    said = await asking("export", "/nonexistent/x", "--config", str(here.config))
+    assert said.err == "oose: /nonexistent/x: No such file or directory\n"
     kept = entries((await asking("export", "--config", str(here.config))).out)
     assert [each["body"]["wanted"] for each in kept] == [3, 4]
 
