@@ -21,6 +21,7 @@ from oose.imports import Imports
 from oose.keepers import Keepers
 from oose.logins import BELIEVED, Logins
 from oose.membership import Membership
+from oose.newcomers import Newcomers
 from oose.peer import Peer
 from oose.peers import PeerClient
 from oose.peers.quarantines import Quarantines
@@ -99,6 +100,9 @@ class Assembly:
         )
         self._make_desks()
         self.holdings = [self._make_holdings(each) for each in settings.stores]
+        first_clones = self.databases.first_clones
+        volumes = {each.place: each.volume for each in self.holdings}
+        self._newcomers = Newcomers(volumes, first_clones) if first_clones is not None else None
         self.keepers = ClusterKeepers(
             {each.place: each for each in self.holdings},
             self.registry,
@@ -201,6 +205,7 @@ class Assembly:
             accept_fewer=self.settings.clones.accept_fewer or only is not None,
             sender=self._make_sender(),
             surplus=self._surplus(wanted) if is_shared else None,
+            newcomers=self._newcomers,
             ready=self.databases.refuse_if_away,
         )
 

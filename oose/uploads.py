@@ -2,7 +2,8 @@
 
     open     choose stores with room, begin to receive
     feed     hash and write as bytes arrive                                (oose.sink)
-    settle   known content? too few clones? then: file durable and visible on each store,
+    settle   small, and for one disk here? kept at once, unless it is known     (oose.newcomers)
+             known content? too few clones? then: file durable and visible on each store,
              the records of all in one request (oose.cloning), the answer
 
 A crash anywhere before the records leaves nothing (`Disk.settle`); an answer means it is all there.
@@ -15,19 +16,20 @@ that is removed while it is copied would be back.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
-from oose.address import hash_type_of
-from oose.cloning import Cloning, Sender
-from oose.contents import Content, Contents
-from oose.errors import ChecksumMismatch, Conflict, NotFound
+from oose.address import hash_type_of, relative_path
+from oose.cloning import Cloning, Sender, split_place
+from oose.contents import Content, Contents, unburied
+from oose.errors import ChecksumMismatch, Conflict, NotFound, OoseError
 from oose.existence import Existence
 from oose.keepers import Keepers, LocalKeeper, LocalKeepers
 from oose.log import part
 from oose.metadata.documents import Documents
 from oose.metadata.records import InventoryRecord
+from oose.newcomers import Newcomers
 from oose.pool import Pool
 from oose.shield import shield
 from oose.sink import Copy, Received, Sink
@@ -52,7 +54,8 @@ class Uploads:
 
     A store receives for itself: with `only`, its place, clones elsewhere are not counted. The rest
     is for a cluster: `sender` and `accept_fewer` as in `Cloning`; `surplus` where others may be
-    uploading the same. `ready` raises where what is received could not be recorded, as it is known.
+    uploading the same. `newcomers` where there is no cluster. `ready` raises where what is
+    received could not be recorded, as it is known.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Uploads:
         accept_fewer: bool = True,
         sender: Sender | None = None,
         surplus: Surplus | None = None,
+        newcomers: Newcomers | None = None,
         ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._keepers = LocalKeepers(keepers) if isinstance(keepers, Mapping) else keepers
@@ -81,6 +85,7 @@ class Uploads:
         self._clock = clock
         self._only = only
         self._surplus = surplus
+        self._newcomers = newcomers
         self._ready = ready
         self._files = 0
         self._bytes = 0
@@ -154,23 +159,7 @@ class Uploads:
         mime_type: str,
         created: int | None,
     ) -> Kept:
-        known, note = await both(
-            self._existence.records(content_hash, fresh=True), self._contents.get(content_hash)
-        )
-        for record in known:
-            refuse_forgery(record, received)
         now = int(self._clock.seconds() * 1000)
-        when = max(now, note.removed or 0) if created is None else min(now, created)
-        refuse_buried(note, when)
-        alive = [record for record in known if not is_buried(note, record.created)]
-        counted = [record for record in alive if self._only in {None, record.place}]
-        answers = await together(self._is_there(record) for record in counted)
-        present: Sequence[InventoryRecord] = [
-            record for record, is_there in zip(counted, answers, strict=True) if is_there
-        ]
-        earlier = [*present, *known]  # the first extension that content came with stays
-        if earlier:
-            mime_type, ext = earlier[0].mime_type, earlier[0].mime_extension
         new = InventoryRecord(
             hash=content_hash,
             prism="",
@@ -179,15 +168,66 @@ class Uploads:
             mime_extension=ext,
             relative_path="",
             size=received.size,
-            created=when,
+            created=now,
             sha256=received.digests["sha256"],
             verified=now,
         )
+        if created is None:  # a copy is known to be none
+            kept = await self._keep_newcomer(sink, new)
+            if kept is not None:
+                return kept
+        known, note = await both(
+            self._existence.records(content_hash, fresh=True), self._contents.get(content_hash)
+        )
+        for record in known:
+            refuse_forgery(record, received)
+        when = max(now, note.removed or 0) if created is None else min(now, created)
+        refuse_buried(note, when)
+        new = evolve(new, created=when)
+        alive = [record for record in known if not is_buried(note, record.created)]
+        counted = [record for record in alive if self._only in {None, record.place}]
+        answers = await together(self._is_there(record) for record in counted)
+        present: Sequence[InventoryRecord] = [
+            record for record, is_there in zip(counted, answers, strict=True) if is_there
+        ]
+        if earlier := [*present, *known]:  # the first extension that content came with stays
+            first = earlier[0]
+            new = evolve(new, mime_type=first.mime_type, mime_extension=first.mime_extension)
         if len(present) < self._wanted:
             present = await self._add(sink, new, present)
             if created is not None:
                 await self._check_again(present, when)
+        if created is None and note.removed is not None:
+            await self._unbury(content_hash, when)
         return Kept(present[0], len(present), self._wanted)
+
+    async def _keep_newcomer(self, sink: Sink, new: InventoryRecord) -> Kept | None:
+        """Keep it without asking whether it is known; None where that is not to be done."""
+        if self._newcomers is None or sink.whole is None or not self._cloning.is_enough(1):
+            return None
+        places = [copy.place for copy in sink.copies]
+        if len(places) != 1 or not self._newcomers.may_come(places[0]):
+            return None
+        path = relative_path(new.hash, new.mime_extension)
+        record = new.on(*split_place(places[0]), path)
+        note = self._cloning.note([record])
+        if note is not None:
+            record = evolve(record, note=note)
+        if not await self._newcomers.keep(sink.whole, record):
+            return None
+        self._existence.forget(new.hash)
+        return Kept(record, 1, self._wanted)
+
+    async def _unbury(self, content_hash: str, created: int) -> None:
+        """What was uploaded at `created` (ms) is wanted again, unless it was removed since."""
+
+        def edit(content: Content) -> Content:
+            return content if is_buried(content, created) else unburied(content)
+
+        try:
+            await self._contents.change(content_hash, edit)
+        except OoseError as error:  # what is newer than its tombstone is not taken away
+            _log.warn("{hash} is still noted as removed: {why}", hash=content_hash, why=error)
 
     async def _add(
         self, sink: Sink, new: InventoryRecord, present: Sequence[InventoryRecord]

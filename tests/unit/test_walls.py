@@ -61,6 +61,7 @@ CORE = WITHOUT_TWISTED | {
     "log",
     "logins",
     "loop",
+    "newcomers",
     "pace",
     "passage",
     "passwords",
