@@ -180,12 +180,16 @@ class DiskSweeps:
             means.now,
         )
 
+        told: set[str] = set()
+
         async def keep(report: Report) -> None:
             self._kept = report
             try:
                 await site.run(keep_on, site, report)
             except OSError as error:
-                _log.warn("How far the sweep is cannot be kept: {why}", why=error)
+                if str(error) not in told:
+                    _log.warn("How far the sweep is cannot be kept: {why}", why=error)
+                told.add(str(error))
 
         files = Pace(None if is_fast else settings.files, means.clock)
         self._sweep = Sweep(site, lister, report, keep, files, means.clock)

@@ -80,7 +80,7 @@ class Sweep:
     async def run(self) -> None:
         """Sweep to the end; `OoseError` where disk or database are away."""
         try:
-            await self._site.run(self._site.check)
+            await self._keep_at(self._part)  # from here on it is not over before its end
             for number in range(self._part, PARTS):
                 self._part = number
                 await self._sweep(SLICES[number] if number < len(SLICES) else REST)

@@ -242,7 +242,29 @@ async def test_what_stands_in_its_way_is_said_once(swept: Sweeping) -> None:
             await swept.sweeps.round()
     assert warned == ["p1:s1 is not swept: The database does not answer"]
     status = await swept.sweeps.status()
-    assert (status["state"], status["error"]) == ("never", "The database does not answer")
+    assert (status["state"], status["error"]) == ("interrupted", "The database does not answer")
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_that_could_not_even_begin_is_not_taken_for_the_last(swept: Sweeping) -> None:
+    await swept.sweeps.round()
+    swept.keeping.clock.advance(60)
+    swept.file(relative_path(B, "mp4"))
+
+    async def refuse(name: str) -> None:
+        if name == "before held":
+            raise Unavailable("The database does not answer")
+
+    swept.hooked.hook = refuse
+    await swept.sweeps.scan("native", fast=False)
+    status = await swept.sweeps.status()
+    assert (status["state"], status["begunAt"]) == ("interrupted", swept.keeping.now())
+    swept.hooked.hook = Held(swept, "never")
+    again = DiskSweeps(swept.store, swept.means)
+    again.start()
+    await again.round()
+    assert sorted(await swept.records()) == sorted([A, B])
+    assert kept(swept)["begunAt"] == status["begunAt"]
 
 
 @pytest_twisted.ensureDeferred
@@ -440,7 +462,7 @@ async def test_a_stop_cuts_it_short_and_waits(swept: Sweeping) -> None:
         await swept.sweeps.stop()
     assert waiting.called
     assert (warned, said) == ([], [])
-    assert (await swept.sweeps.status())["state"] == "never"
+    assert (await swept.sweeps.status())["state"] == "interrupted"
 
 
 # The service.
