@@ -85,6 +85,7 @@ class Disk:
     _identity: str | None = field(default=None, init=False)
     _lock: Lock | None = field(default=None, init=False)
     _seen: tuple[int, int, int] | None = field(default=None, init=False)
+    _ground: tuple[int, int] | None = field(default=None, init=False)  # which folder `content` is
 
     def __attrs_post_init__(self) -> None:
         self.content = self.root / "content"
@@ -110,11 +111,13 @@ class Disk:
             identity = self._create(known, may_create=may_create)
         if known is not None and identity != known:
             raise NotOurs(f"{self.root} is the disk of another store that was also {self.name!r}")
+        if known is not None and not self.content.is_dir():  # an empty one would say: all is gone
+            raise NotOurs(f"{self.content} is not there: the store's files are elsewhere")
         for folder in (self.content, self.incoming, self.quarantine):
             folder.mkdir(exist_ok=True, mode=FOLDER_MODE)
         sync_folder(self.root)
         self._identity = identity
-        self._seen = self._look()
+        self._seen, self._ground = self._look(), self._tread()
         return identity
 
     def is_signed(self) -> bool:
@@ -147,22 +150,33 @@ class Disk:
             self._lock = None
 
     def check(self) -> None:
-        """Raise `Unavailable` unless the disk is still there and the one that was enrolled."""
-        seen = None
+        """Raise `Unavailable` unless the disk is still there and the one that was enrolled.
+
+        Its `content` is the folder that it was, unless the whole disk has come anew.
+        """
         try:
-            seen = self._look()
+            seen, ground = self._look(), self._tread()
             ours = seen == self._seen or self._read_identity() == self._identity
         except (OSError, NotOurs):
-            ours = False
-        if not ours or self._identity is None:
-            raise Unavailable(
-                f"The disk of the store {self.name!r} is not there; nothing is written to its place"
-            )
-        self._seen = seen
+            raise self._away() from None
+        if self._seen is None or not ours:
+            raise self._away()
+        if ground != self._ground and seen[:2] == self._seen[:2]:
+            raise Unavailable(f"{self.content} is not the folder that it was when this began")
+        self._seen, self._ground = seen, ground
+
+    def _away(self) -> Unavailable:
+        return Unavailable(
+            f"The disk of the store {self.name!r} is not there; nothing is written to its place"
+        )
 
     def _look(self) -> tuple[int, int, int]:
         status = (self.root / IDENTITY).stat()
         return status.st_dev, status.st_ino, status.st_mtime_ns
+
+    def _tread(self) -> tuple[int, int]:
+        status = self.content.stat()
+        return status.st_dev, status.st_ino
 
     def _read_identity(self) -> str:
         path = self.root / IDENTITY

@@ -237,3 +237,40 @@ def test_a_disk_that_is_read_only_can_be_shared(
     code = errno.EIO
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         disk.hold()
+
+
+# The folder `content`
+
+
+def test_a_disk_without_its_content_is_away_until_that_is_back(disk: Disk) -> None:
+    disk.enroll(None, may_create=True)
+    elsewhere = disk.content.rename(disk.root / "elsewhere")
+    with pytest.raises(Unavailable, match="is not there"):
+        disk.check()
+    disk.content.mkdir()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="content is not the folder that it was"):
+            disk.check()
+    disk.content.rmdir()
+    elsewhere.rename(disk.content)
+    disk.check()
+
+
+def test_a_whole_disk_that_comes_anew_has_another_content(disk: Disk) -> None:
+    identity = disk.enroll(None, may_create=True)
+    disk.root.rename(disk.root.with_name("old"))
+    identity_file(disk, identity=identity)
+    with pytest.raises(Unavailable):
+        disk.check()
+    disk.content.mkdir()
+    disk.check()
+    disk.check()
+
+
+def test_a_known_disk_without_its_content_is_not_taken_into_use(disk: Disk) -> None:
+    identity = disk.enroll(None, may_create=True)
+    disk.content.rmdir()
+    with pytest.raises(NotOurs, match="content is not there"):
+        again(disk).enroll(identity, may_create=False)
+    assert not disk.content.exists()
+    assert again(disk).enroll(None, may_create=True) == identity  # a first start was cut short
