@@ -90,7 +90,7 @@ class Burial:
         if record is not None and record.created >= removed:
             raise newer(content_hash)
         if is_coming:
-            raise Coming(f"{content_hash} is being uploaded to {self._place} just now")
+            raise coming(content_hash, self._place)
         count = 0
         while (found := await self._volume.find(content_hash)) is not None:
             if record is None and found.modified >= removed:
@@ -105,6 +105,11 @@ class Burial:
 def not_here(content_hash: str) -> NotFound:
     """What asks for a clone that is not on this store's disk is told."""
     return NotFound(f"{content_hash} was not found on this store")
+
+
+def coming(content_hash: str, place: str) -> Coming:
+    """The clone at `place` is to be removed while the same is being uploaded there."""
+    return Coming(f"{content_hash} is being uploaded to {place} just now")
 
 
 def newer(content_hash: str) -> Conflict:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from oose.burial import Burial, not_here
+from oose.burial import Burial, coming, not_here
 from oose.counting import some
 from oose.disk import Found
 from oose.errors import Conflict, NotFound, Unavailable
@@ -177,13 +177,16 @@ class Holdings:
 
         With `before` (ms) only one that is older, as the content was removed then: see `Burial`.
         With `until` (ms) the record, and so the clone, goes only before then: `Conflict`. A process
-        that stood still may come to it when others count on the clone by now.
+        that stood still may come to it when others count on the clone by now. `Coming` while the
+        same is being uploaded to this store.
         """
         self._check_in_time(content_hash, until)
         if before is not None:
             await self.burial.delete(content_hash, before)
         else:
             async with self.volume.passage.going(content_hash):
+                if self.volume.passage.is_coming(content_hash):
+                    raise coming(content_hash, self.place)
                 found = await self.volume.find(content_hash)
                 await self._forget(content_hash, until)  # also where only a record was left
                 if found is None:
