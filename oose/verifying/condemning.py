@@ -80,5 +80,5 @@ def why(looking: Looking, at: int) -> dict[str, object]:
     if reading.which is not None:
         note["size"] = reading.which.size
     if recorded:
-        note["expected"] = {STRONG: recorded.get("sha256"), "size": recorded["size"]}
+        note["expected"] = {STRONG: recorded.get("sha256"), "size": recorded.get("size")}
     return note

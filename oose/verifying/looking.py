@@ -11,6 +11,7 @@ from attrs import define
 
 from oose.address import hash_type_of
 from oose.disk import Found
+from oose.errors import NotFound
 from oose.metadata.documents import Document
 from oose.verifying.reading import Reading
 
@@ -27,11 +28,16 @@ class Looking:
 
     @classmethod
     def first(cls, document: Document) -> "Looking":
-        """A look at what a record tells of."""
+        """A look at what a record tells of; with an error where it does not tell enough."""
         body = document.body
-        content_hash = str(body["hash"])
+        content_hash = document.id.partition(":")[0]
+        path, size = body.get("relativePath"), body.get("size")
         kinds = (STRONG,) if body.get("sha256") is not None else both(content_hash)
-        reading = Reading(body["relativePath"], kinds, body["size"])
+        if isinstance(path, str) and "\0" not in path and isinstance(size, int):
+            reading = Reading(path, kinds, size)
+        else:
+            reading = Reading("", kinds)
+            reading.fail(NotFound("Its record does not say where it is"))
         return cls(content_hash, document, reading)
 
     @classmethod
@@ -68,6 +74,7 @@ class Looking:
         """The record of a good one: as it is, and when that was seen (ms)."""
         return {
             **self.recorded,
+            "hash": self.hash,
             "relativePath": self.reading.path,
             "size": self.reading.size,
             "sha256": self.found[STRONG],
@@ -78,7 +85,7 @@ class Looking:
 def is_older(body: Mapping[str, Any], before: int) -> bool:
     """Whether the clone of a record was last verified before then (ms), or never."""
     verified = body.get("verifiedAt")
-    return verified is None or verified < before
+    return not isinstance(verified, int) or verified < before
 
 
 def both(content_hash: str) -> tuple[str, ...]:

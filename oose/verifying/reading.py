@@ -86,7 +86,7 @@ class Reading:
         try:
             descriptor, status = disk.open_file(self.path)
         except OoseError as error:
-            self._fail(error)
+            self.fail(error)
             return 0
         try:
             self._see(Which.of(status))
@@ -96,13 +96,14 @@ class Reading:
         except OSError as error:
             failed = unavailable(disk.name, error)
             failed.__cause__ = error
-            self._fail(failed)
+            self.fail(failed)
             return 0
         finally:
             os.close(descriptor)
         return count
 
-    def _fail(self, error: OoseError) -> None:
+    def fail(self, error: OoseError) -> None:
+        """It cannot be read."""
         self.error, self.over = error, True
 
     def _begin_anew(self) -> None:
