@@ -14,7 +14,7 @@ class CannotTell(Unavailable):
 
 
 class Dying(Unavailable):
-    """So many files in a row cannot be read that it must be the disk."""
+    """So many files in a row cannot be read, or are missing, that it must be the disk."""
 
 
 async def of_one_file(volume: Volume, work: Awaitable[T]) -> T:

@@ -24,6 +24,7 @@ from oose.volume import Volume
 
 TRIES = 3  # looks at a clone that others change meanwhile
 IN_A_ROW = 5  # files that cannot be read, after which it is the disk
+MISSING_IN_A_ROW = 20  # files that are not there, after which it is the folder
 AT_FULL_SPEED = Manner()
 _log = part("verify")
 
@@ -51,6 +52,7 @@ class Verifier:
         self._condemning = Condemning(place, volume, inventory, existence)
         self._now = now
         self._in_a_row = 0
+        self._missing_in_a_row = 0
 
     # On demand.
 
@@ -137,7 +139,7 @@ class Verifier:
         await counting.read(self._volume, [each.reading for each in lookings])
 
     def _whole(self) -> Status:
-        self._in_a_row = 0
+        self._in_a_row = self._missing_in_a_row = 0
         self.tally.files["ok"] += 1
         return "ok"
 
@@ -165,6 +167,8 @@ class Verifier:
     async def _lose(self, content_hash: str, document: Document | None) -> bool:
         """Forget a file that is not there; whether its record was still what it was."""
         await self._volume.pool.run(self._volume.disk.check)  # it may have gone before the look
+        if document is not None:
+            self._count_missing()
         rev = document.rev if document is not None else None
         if not await self._condemning.forget(content_hash, rev):
             return False
@@ -200,6 +204,15 @@ class Verifier:
             raise Dying(
                 f"{self._in_a_row} files in a row cannot be read on {self.place}:"
                 " its disk seems to be dying. Nothing more is moved on it"
+            )
+
+    def _count_missing(self) -> None:
+        self._missing_in_a_row += 1
+        if self._missing_in_a_row > MISSING_IN_A_ROW:
+            raise Dying(
+                f"{self._missing_in_a_row} files in a row are missing on {self.place}: is"
+                f" {self._volume.disk.content} the right folder? No more records are removed;"
+                " a sweep tells what is there"
             )
 
     # Writing down.

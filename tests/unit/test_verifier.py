@@ -22,7 +22,7 @@ from oose.pace import Pace
 from oose.verifying import manner
 from oose.verifying.faults import CannotTell, Dying
 from oose.verifying.manner import FILE, LEAST, PIECE, Manner, piece_at
-from oose.verifying.verifier import IN_A_ROW, Verifier
+from oose.verifying.verifier import IN_A_ROW, MISSING_IN_A_ROW, Verifier
 from tests.unit.by_hand import ByHand
 from tests.unit.faults import before, descriptors, fail, fail_reading
 from tests.unit.keeping import NOW, Keeping
@@ -372,6 +372,62 @@ async def test_where_many_in_a_row_cannot_be_read_it_is_the_disk(
     with monkeypatch.context() as faulty:
         fail_reading(faulty, errno.EIO, on="content")
         assert await store.verify(left[1]) == "corrupt"
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_many_in_a_row_are_missing_no_more_records_go(
+    keeping: Keeping, store: Holdings
+) -> None:
+    count = MISSING_IN_A_ROW + 3
+    records = [await uploaded(keeping, store, b"%d" % n) for n in range(count)]
+    hashes = [each.hash for each in records]
+    content = store.volume.disk.content
+    for folder in list(content.iterdir()):
+        folder.rename(content.with_name(folder.name))
+    with pytest.raises(Dying, match=r"21 files in a row are missing on p1:s1: is .*/content the"):
+        await store.verifier.settle(await store.verifier.look(hashes))
+    assert counts(store.verifier) == {"missing": MISSING_IN_A_ROW}
+    left = [each for each in hashes if await store.record(each) is not None]
+    assert len(left) == 3
+    with pytest.raises(Dying, match="22 files in a row"):  # and so it stays
+        await store.verify(left[0])
+    content.with_name(left[1][:2]).rename(content / left[1][:2])
+    assert await store.verify(left[1]) == "ok"  # so much for that
+    assert await store.verify(left[0]) in {"ok", "missing"}
+
+
+# Records that are none
+
+
+@pytest.mark.parametrize("field", ["relativePath", "size", "hash", "verifiedAt"])
+@pytest.mark.parametrize("value", [None, ["x"], "a\0b"])
+@pytest_twisted.ensureDeferred
+async def test_a_record_that_is_none_is_made_good_and_keeps_no_other_waiting(
+    keeping: Keeping, store: Holdings, record: InventoryRecord, field: str, value: Any
+) -> None:
+    other = await uploaded(keeping, store, b"another film")
+    document = await keeping.inventory.get(record.id)
+    assert document is not None
+    body = {name: each for name, each in document.body.items() if name != field}
+    await keeping.inventory.put(record.id, body | ({field: value} if value else {}), document.rev)
+    keeping.clock.advance(5)
+    lookings = await store.verifier.look([HASH, other.hash], before=keeping.now())
+    assert await store.verifier.settle(lookings) == {HASH: "ok", other.hash: "ok"}
+    assert await store.record(HASH) == evolve(record, verified=NOW + 5000)
+    assert dict(await store.verifier.verify_each([HASH])) == {HASH: "ok"}
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_corrupt_and_has_no_proper_record_is_put_aside_too(
+    keeping: Keeping, store: Holdings, record: InventoryRecord
+) -> None:
+    path_of(store, record).write_bytes(b"b film")
+    document = await keeping.inventory.get(record.id)
+    assert document is not None
+    await keeping.inventory.put(record.id, {"hash": HASH}, document.rev)
+    assert await store.verifier.verify_each([HASH]) == {HASH: "corrupt"}
+    _, why = quarantined(store)
+    assert why["expected"] == {"sha256": None, "size": None}
 
 
 # Somebody else is at it at the same moment
