@@ -187,7 +187,9 @@ class Store:
     async def inventory_scan(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
         """Begin to sweep the disk, or join the sweep under way."""
         driver = fields.text("driver") if fields.get("driver") is not None else "auto"
-        return await self._sweeps.scan(driver, fast=fields.flag("fast"))
+        return await self._sweeps.scan(
+            driver, fast=fields.flag("fast"), empty=fields.flag("empty")
+        )
 
     @routes.at("/inventory/status", "POST", access=Access.PEER)
     async def inventory_status(self, request: IntakeRequest) -> Mapping[str, Any]:

@@ -88,10 +88,10 @@ class DiskSweeps:
 
     # Those that are asked for.
 
-    async def scan(self, driver: str, *, fast: bool) -> Mapping[str, Any]:
+    async def scan(self, driver: str, *, fast: bool, empty: bool = False) -> Mapping[str, Any]:
         """Begin a sweep, or join the one under way; how it stands. `BadInput`, `Unavailable`.
 
-        A `fast` one keeps to no pace.
+        A `fast` one keeps to no pace. With `empty` nearly all records may go.
         """
         if driver not in DRIVERS:
             raise BadInput(f"There is no driver {driver!r}: use one of {', '.join(DRIVERS)}")
@@ -99,7 +99,7 @@ class DiskSweeps:
             if not self._store.volume.usable:
                 raise Unavailable(f"The disk of the store {self._store.store!r} is not there")
             lister = await self._lister(driver)
-            self._begin(Report(self._means.now()), lister, is_fast=fast)
+            self._begin(Report(self._means.now()), lister, is_fast=fast, empty=empty)
         if fast and self._sweep is not None:
             self._sweep.hurry()
         return await self.status()
@@ -162,7 +162,9 @@ class DiskSweeps:
         volume = self._store.volume
         return await volume.pool.run(choose, driver, volume.disk.content)
 
-    def _begin(self, report: Report, lister: Lister, *, is_fast: bool = False) -> None:
+    def _begin(
+        self, report: Report, lister: Lister, *, is_fast: bool = False, empty: bool = False
+    ) -> None:
         """Begin, unless somebody was faster."""
         if self._work is not None:
             return
@@ -193,6 +195,8 @@ class DiskSweeps:
 
         files = Pace(None if is_fast else settings.files, means.clock)
         self._sweep = Sweep(site, lister, report, keep, files, means.clock)
+        if empty:
+            self._sweep.believe()
         self._work = Deferred.fromCoroutine(self._carry_out(self._sweep))
         _ = self._work.addBoth(self._over)
 

@@ -19,6 +19,7 @@ from oose.sweeping.comparing import Comparing, Step
 from oose.sweeping.layout import REST, SLICES, Seen
 from oose.sweeping.listing import Lister
 from oose.sweeping.mending import mend
+from oose.sweeping.nearly_empty import Doubt
 from oose.sweeping.recording import record
 from oose.sweeping.report import PARTS, Report
 from oose.sweeping.settling import bury, verify
@@ -60,6 +61,7 @@ class Sweep:
         self._files = files
         self._clock = clock
         self._waiting = Waiting()
+        self._doubt = Doubt()
         self._part = report.next
         self._counted_to = self._kept_at = clock.seconds()
         report.driver = lister.driver
@@ -76,6 +78,10 @@ class Sweep:
         """Keep to no pace any more."""
         self._files = Pace(None, self._clock)
         self._site.requests = Pace(None, self._clock)
+
+    def believe(self) -> None:
+        """Remove the records of what is gone also where that is nearly all."""
+        self._doubt.believe = True
 
     async def run(self) -> None:
         """Sweep to the end; `OoseError` where disk or database are away."""
@@ -145,7 +151,9 @@ class Sweep:
         while self._waiting.strays:
             await self._record()
         waiting, self._waiting = self._waiting, Waiting()
-        resized = await mend(self._site, list(dict.fromkeys(waiting.missing)))
+        missing = list(dict.fromkeys(waiting.missing))
+        await self._doubt.allow(self._site, len(missing))
+        resized = await mend(self._site, missing)
         await bury(self._site, waiting.buried)
         await verify(self._site, [*waiting.resized, *resized])
 

@@ -16,6 +16,7 @@ from oose.errors import Conflict, Unavailable
 from oose.metadata.records import record_id
 from oose.sweeping import sweep
 from oose.sweeping.counts import NAMED
+from oose.sweeping.site import BATCH
 from tests.unit.faults import fail
 from tests.unit.keeping import NOW
 from tests.unit.sweeping import Sweeping
@@ -451,6 +452,21 @@ async def test_clones_from_before_a_removal_go_to_quarantine(swept: Sweeping) ->
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_came_since_is_recorded_as_what_it_is(swept: Sweeping) -> None:
+    """The records are out of a backup, and tell of other clones before."""
+    for each, when in ((A, NOW - 100), (B, NOW - 1000)):
+        swept.file(NEW(each, "mp4"), when=when)
+        await swept.record(each, NEW(each, "mp4"), created=NOW - 1000)
+        await swept.bury(each, NOW - 500)
+    report = await swept.scan()
+    records = await swept.records()
+    assert {each: record.created for each, record in records.items()} == {A: NOW - 100}
+    assert (report["corrected"], report["buried"]) == (1, 1)
+    again = await swept.scan()
+    assert (again["corrected"], again["buried"]) == (0, 0)
+
+
+@pytest_twisted.ensureDeferred
 async def test_content_that_is_wanted_again_stays(
     swept: Sweeping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -550,3 +566,40 @@ async def test_how_far_it_is_is_kept_every_few_seconds(swept: Sweeping) -> None:
     assert report["seconds"] >= 257
     assert report["rate"] == round(report["files"] / report["seconds"], 1)
     assert sweep.KEEP_EVERY == 5
+
+
+# Next to nothing on the disk.
+
+
+@pytest.mark.parametrize("there", [0, 2])
+@pytest_twisted.ensureDeferred
+async def test_where_nearly_all_is_gone_no_record_is_removed_unasked(
+    there: int, swept: Sweeping
+) -> None:
+    names = [hashlib.sha1(b"%d" % number).hexdigest() for number in range(32)]
+    for each in names:
+        await swept.record(each, NEW(each, "mp4"))
+    for each in names[:there]:
+        swept.file(NEW(each, "mp4"))
+    report = await swept.scan()
+    assert (report["state"], report["removed"]) == ("interrupted", 0)
+    assert f"has {there or 'none'} of more than {32 - there} files" in report["error"]
+    assert len(await swept.records()) == 32
+    await swept.sweeps.scan("native", fast=False, empty=True)
+    await swept.sweeps.ended()
+    report = await swept.sweeps.status()
+    assert (report["state"], report["error"]) == ("finished", None)
+    assert (report["removed"], len(await swept.records())) == (32 - there, there)
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_that_are_still_to_be_listed_count_too(swept: Sweeping) -> None:
+    gone = ["00" + hashlib.sha1(b"%d" % number).hexdigest()[2:] for number in range(BATCH)]
+    for each in gone:
+        await swept.record(each, NEW(each, "mp4"))
+    left = ["ff" + each[2:] for each in gone[: BATCH // 10]]
+    for each in left:
+        swept.file(NEW(each, "mp4"))
+    report = await swept.scan()
+    assert (report["state"], report["removed"]) == ("finished", BATCH)
+    assert sorted(await swept.records()) == sorted(left)
