@@ -79,8 +79,11 @@ class Arrival:
         await self.sink.seal()
         await self.sink.finish()
 
-    async def commit(self, content_hash: str, ext: str) -> str:
-        """Make it visible under its hash, when it is the hash of its bytes; its relative path."""
+    async def commit(self, content_hash: str, ext: str, created: int | None = None) -> str:
+        """Make it visible under its hash, when it is the hash of its bytes; its relative path.
+
+        `created` (ms) is when it came.
+        """
         received = await self.sink.finish()
         found = received.digests[hash_type_of(content_hash)]
         if found != content_hash:
@@ -88,7 +91,7 @@ class Arrival:
                 f"The bytes received have the {hash_type_of(content_hash)} {found},"
                 f" not {content_hash}"
             )
-        path = await self.sink.commit(self.sink.copies[0], content_hash, ext)
+        path = await self.sink.commit(self.sink.copies[0], content_hash, ext, created)
         self.content_hash = content_hash
         return path
 

@@ -227,7 +227,8 @@ class _Job:
 
     async def _commit_one(self, copy: Copy) -> InventoryRecord | None:
         try:
-            path = await self._sink.commit(copy, self._new.hash, self._new.mime_extension)
+            new = self._new
+            path = await self._sink.commit(copy, new.hash, new.mime_extension, new.created)
         except OoseError as error:
             _log.warn("{place} could not keep a file: {error}", place=copy.place, error=error)
             self.errors.append(error)

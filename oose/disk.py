@@ -82,6 +82,7 @@ class Disk:
     min_free: int
     content: Path = field(init=False)  # where the files are
     incoming: Path = field(init=False)  # where files are received
+    _signature: Path = field(init=False)  # where it says whose it is
     _identity: str | None = field(default=None, init=False)
     _lock: Lock | None = field(default=None, init=False)
     _seen: tuple[int, int, int] | None = field(default=None, init=False)
@@ -90,6 +91,7 @@ class Disk:
     def __attrs_post_init__(self) -> None:
         self.content = self.root / "content"
         self.incoming = self.root / "incoming"
+        self._signature = self.root / IDENTITY
 
     @property
     def quarantine(self) -> Path:
@@ -171,7 +173,7 @@ class Disk:
         )
 
     def _look(self) -> tuple[int, int, int]:
-        status = (self.root / IDENTITY).stat()
+        status = self._signature.stat()
         return status.st_dev, status.st_ino, status.st_mtime_ns
 
     def _tread(self) -> tuple[int, int]:
@@ -179,7 +181,7 @@ class Disk:
         return status.st_dev, status.st_ino
 
     def _read_identity(self) -> str:
-        path = self.root / IDENTITY
+        path = self._signature
         try:
             who = json.loads(path.read_text("utf-8"))
             store, identity = who["store"], who["id"]

@@ -26,7 +26,7 @@ def write_all(descriptor: int, chunks: Sequence[bytes], size: int) -> None:
             rest[0] = memoryview(rest[0])[written:]
 
 
-def publish(source: Path, final: Path, *, over: bool = True) -> None:
+def publish(source: Path | str, final: Path | str, *, over: bool = True) -> None:
     """Let `final` be the file `source`, atomically, also `over` what is there.
 
     `FileExistsError` where that is not wanted.
@@ -36,7 +36,7 @@ def publish(source: Path, final: Path, *, over: bool = True) -> None:
     except FileExistsError:
         if not over:
             raise
-        second = source.with_name(secrets.token_hex(12))
+        second = Path(source).with_name(secrets.token_hex(12))
         second.hardlink_to(source)
         try:
             second.replace(final)

@@ -26,12 +26,15 @@ class AlreadyThere(Unavailable):
 
 @define(eq=False)
 class Incoming:
-    """A file being received: written, then committed under its hash, then confirmed."""
+    """A file being received: written, then committed under its hash, then confirmed.
+
+    Its paths are texts: to make a `Path` of each took a good part of the time of a small file.
+    """
 
     store: str
     content: Path
     min_free: int
-    path: Path
+    _file: str = field(alias="file")  # where it is meanwhile
     _descriptor: int = field(alias="descriptor")
     place: str = ""
     _is_visible: bool = field(default=False, init=False)
@@ -45,10 +48,15 @@ class Incoming:
         `place` is its path below `content` where that is known before its bytes.
         """
         name = next(_names)
-        path = incoming / (f"{name}.{base_name(place)}" if place else name)
+        file = f"{incoming}/{name}.{base_name(place)}" if place else f"{incoming}/{name}"
         with explained(store):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-            return cls(store, content, min_free, path, descriptor, place)
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            return cls(store, content, min_free, file, descriptor, place)
+
+    @property
+    def path(self) -> Path:
+        """Where it is while it is received, and until it is confirmed."""
+        return Path(self._file)
 
     @property
     def final(self) -> Path:
@@ -76,17 +84,26 @@ class Incoming:
             os.fdatasync(self._descriptor)
             self._close()
 
-    def commit(self, content_hash: str, ext: str) -> None:
-        """Make the bytes durable and the file visible at its place.
+    def date(self, created: int | None) -> None:
+        """Have the file say when it came (ms), as its record does: records may be lost."""
+        if created is not None:
+            with explained(self.store):
+                file = self._descriptor if self._descriptor >= 0 else self.path
+                os.utime(file, ns=(created * 1_000_000,) * 2)
+
+    def commit(self, content_hash: str, ext: str, created: int | None = None) -> None:
+        """Make the bytes durable and the file, which came at `created`, visible at its place.
 
         Its name is durable after `Folders.make_durable`.
         """
         self.place = relative_path(content_hash, ext)
+        self.date(created)
         self.seal()
         with explained(self.store):
             # The name says what a crash from here on has to be undone: see `Disk.settle`.
-            intent = f"{self.path.name}.{base_name(self.place)}"
-            self.path = self.path.rename(self.path.with_name(intent))
+            intent = f"{self._file}.{base_name(self.place)}"
+            os.rename(self._file, intent)  # noqa: PTH104
+            self._file = intent
         self.publish()
 
     def publish(self, *, over: bool = True) -> None:
@@ -99,20 +116,20 @@ class Incoming:
             if self._descriptor >= 0:
                 self._close()
             self._is_visible = True
-            final = self.final
+            final = f"{self.content}/{self.place}"
             try:
                 try:
-                    publish(self.path, final, over=over)
+                    publish(self._file, final, over=over)
                 except FileNotFoundError:  # its folder is not there yet
-                    make_folders(final.parent, self.content)
-                    publish(self.path, final, over=over)
+                    make_folders(self.final.parent, self.content)
+                    publish(self._file, final, over=over)
             except FileExistsError:
                 raise AlreadyThere(f"{self.place} is on the store {self.store!r}") from None
 
     def confirm(self) -> None:
         """The record is written: forget how to undo it."""
         with explained(self.store):
-            os.unlink(self.path)  # noqa: PTH108 # a path of its own costs as much as the call
+            os.unlink(self._file)  # noqa: PTH108
 
     def withdraw(self) -> None:
         """Leave nothing behind, whatever was done so far; also where the disk is failing."""

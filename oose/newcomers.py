@@ -59,7 +59,9 @@ class Newcomers:
 
         Whether it was kept; if not, nothing has changed.
         """
-        file = WholeFile(chunks, record.hash, record.mime_extension, over=False)
+        file = WholeFile(
+            chunks, record.hash, record.mime_extension, over=False, created=record.created
+        )
         newcomer = Newcomer(file, record)
         passage = self._volumes[record.place].passage
         await passage.come(record.hash)

@@ -86,9 +86,14 @@ class Reception:
         """The file has ended: make its bytes durable and hold no descriptor until `commit`."""
         await shield(self._in_turn(self._seal))
 
-    async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
-        """Append the last of it, make the file durable and visible; its relative path."""
-        return await shield(self._commit(chunks, content_hash, ext))
+    async def commit(
+        self, chunks: Sequence[bytes], content_hash: str, ext: str, created: int | None = None
+    ) -> str:
+        """Append the last of it, make the file durable and visible; its relative path.
+
+        It will say that it came at `created` (ms).
+        """
+        return await shield(self._commit(chunks, content_hash, ext, created))
 
     async def confirm(self) -> None:
         """The record is written: what is left in `incoming` goes, with nobody waiting for it."""
@@ -107,16 +112,18 @@ class Reception:
             return
         await shield(self._withdraw())
 
-    async def _commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
+    async def _commit(
+        self, chunks: Sequence[bytes], content_hash: str, ext: str, created: int | None
+    ) -> str:
         async with self._turn:
             self._check_not_over()
             await self._shared.passage.come(content_hash)
             self._coming = content_hash
             if self._is_whole and self._shared.may_sync_all():
-                whole = WholeFile(chunks, content_hash, ext)
+                whole = WholeFile(chunks, content_hash, ext, created=created)
                 self._incoming = await self._shared.wholes.run(whole)
             else:
-                await self._shared.pool.run(self._write_last, chunks, content_hash, ext)
+                await self._shared.pool.run(self._write_last, chunks, content_hash, ext, created)
                 assert self._incoming is not None
                 await self._shared.folders.make_durable(self._incoming.final)
             _log.debug(
@@ -174,11 +181,13 @@ class Reception:
         if self._incoming is not None and not self._over:
             self._incoming.seal()
 
-    def _write_last(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> None:
+    def _write_last(
+        self, chunks: Sequence[bytes], content_hash: str, ext: str, created: int | None
+    ) -> None:
         if chunks or self._incoming is None:
             self._write(chunks)
         assert self._incoming is not None
-        self._incoming.commit(content_hash, ext)
+        self._incoming.commit(content_hash, ext, created)
 
 
 def confirm_all(jobs: Sequence[Job[Incoming, None]]) -> None:

@@ -41,8 +41,13 @@ class Reception(Protocol):
         """The file has ended: make its bytes durable and hold no descriptor until `commit`."""
         ...
 
-    async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
-        """Append the last of it, make the file durable and visible; its relative path."""
+    async def commit(
+        self, chunks: Sequence[bytes], content_hash: str, ext: str, created: int | None = None
+    ) -> str:
+        """Append the last of it, make the file durable and visible; its relative path.
+
+        `created` (ms) is when it came.
+        """
         ...
 
     async def confirm(self) -> None:
@@ -147,9 +152,14 @@ class Sink:
         """All of the file, after `finish`, where it is in memory, for other copies too."""
         return self._rest if sum(map(len, self._rest)) == self.size else None
 
-    async def commit(self, copy: Copy, content_hash: str, ext: str) -> str:
-        """Make one copy durable and visible, after `finish`; its relative path on the store."""
-        return await copy.reception.commit(self._rest, content_hash, ext)
+    async def commit(
+        self, copy: Copy, content_hash: str, ext: str, created: int | None = None
+    ) -> str:
+        """Make one copy durable and visible, after `finish`; its relative path on the store.
+
+        `created` (ms) is when it came.
+        """
+        return await copy.reception.commit(self._rest, content_hash, ext, created)
 
     async def abandon(self) -> None:
         """Withdraw every copy that was not confirmed."""

@@ -112,7 +112,10 @@ class Tombstones:
             each.hash: each.created for each in map(InventoryRecord.from_document, records.values())
         }
         files = await self.holdings.volume.find_each(list(buried))
-        made = {each: file.modified for each, file in files.items()} | created
+        # A record out of a backup may tell of an older clone than the one that is there.
+        made = created | {
+            each: max(file.modified, created.get(each, 0)) for each, file in files.items()
+        }
         count = 0
         for content_hash, when in made.items():
             if is_buried(buried[content_hash], when):

@@ -17,7 +17,7 @@ from oose.incoming import Incoming, explained, free_bytes
 
 @frozen
 class WholeFile:
-    """A file's bytes, its hash and its extension.
+    """A file's bytes, its hash and its extension; it came at `created` (ms).
 
     Without `over` nothing is replaced that lies at its place.
     """
@@ -26,6 +26,7 @@ class WholeFile:
     content_hash: str
     ext: str
     over: bool = True
+    created: int | None = None
 
     @property
     def size(self) -> int:
@@ -67,6 +68,7 @@ def _keep(disk: Disk, file: WholeFile, free: int) -> Incoming:
     incoming = disk.begin(file.content_hash, file.ext)
     try:
         incoming.write(file.chunks, free)
+        incoming.date(file.created)
         incoming.publish(over=file.over)
     except OoseError:
         incoming.withdraw()

@@ -74,9 +74,13 @@ class RemoteReception:
             raise self._error
         self._sealed = True
 
-    async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
+    async def commit(
+        self, chunks: Sequence[bytes], content_hash: str, ext: str, created: int | None = None
+    ) -> str:
         """Have it made visible; see `Reception.commit`."""
         path = f"/content/commit/{self._id}/{content_hash}.{ext}"
+        if created is not None:
+            path += f"?created={created}"
         if self._body is not None:
             if any(chunks):
                 await self.write(chunks)

@@ -16,7 +16,8 @@ class Step:
     """What one step found: how many files with how many bytes, and what is not as it should be.
 
     `strays` are files without a record, or with one that says they are elsewhere; the clones of
-    `resized` hashes have another size than their records say, those of `buried` were removed.
+    `resized` hashes have another size than their records say, those of `buried` were removed. What
+    is `renewed` came since it was removed, which its record, out of a backup, knows nothing of.
     """
 
     page: Page
@@ -24,6 +25,7 @@ class Step:
     strays: list[Seen] = field(factory=list)
     resized: list[str] = field(factory=list)
     buried: list[str] = field(factory=list)
+    renewed: list[Seen] = field(factory=list)
 
 
 class Comparing:
@@ -57,16 +59,22 @@ class Comparing:
     def _compare(self, seen: Seen, found: Step) -> None:
         record = self._records.get(seen.hash)
         is_recorded = record is not None and record.relative_path == seen.path
-        if self._removed and seen.hash in self._removed:
-            created = record.created if record is not None and is_recorded else seen.created
-            if is_buried(self._removed[seen.hash], created):
-                found.buried.append(seen.hash)
-                if is_recorded:
-                    del self._records[seen.hash]
-                return
+        note = self._removed.get(seen.hash) if self._removed else None
+        if note is not None and is_buried(note, last(seen, record if is_recorded else None)):
+            found.buried.append(seen.hash)
+            if is_recorded:
+                del self._records[seen.hash]
+            return
         if record is None or not is_recorded:
             found.strays.append(seen)
             return
         del self._records[seen.hash]
+        if note is not None and is_buried(note, record.created):
+            found.renewed.append(seen)
         if record.size != seen.size:
             found.resized.append(seen.hash)
+
+
+def last(seen: Seen, record: Held | None) -> int:
+    """When a file came, as it says itself or as its record has it: one of them may be older."""
+    return seen.created if record is None else max(seen.created, record.created)

@@ -1,12 +1,14 @@
 """Clones of which something is wrong beside where they are: settled one by one, as there are few.
 
 Those whose size is another than their record says are verified; those of content that was removed
-go to quarantine.
+go to quarantine, unless they came since.
 """
 
 from collections.abc import Sequence
 
 from oose.errors import Conflict, OoseError
+from oose.metadata.documents import Write
+from oose.sweeping.layout import Seen
 from oose.sweeping.site import BATCH, Site
 
 ODD = (OoseError, LookupError, TypeError, ValueError)  # the last three: a record that is none
@@ -26,6 +28,18 @@ async def verify(site: Site, hashes: Sequence[str]) -> None:
             site.counts.corrupt += 1
         else:
             site.counts.removed += 1
+
+
+async def renew(site: Site, files: Sequence[Seen]) -> None:
+    """Write down when files came, where their records tell of others before them."""
+    for start in range(0, len(files), BATCH):
+        came = {each.hash: each.created for each in files[start : start + BATCH]}
+        known = await site.read(list(came))
+        writes = [
+            Write(document.id, {**document.body, "createdAt": came[each]}, document.rev)
+            for each, document in known.items()
+        ]
+        site.counts.corrected += len(await site.write(writes))
 
 
 async def bury(site: Site, hashes: Sequence[str]) -> None:

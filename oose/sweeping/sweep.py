@@ -22,7 +22,7 @@ from oose.sweeping.mending import mend
 from oose.sweeping.nearly_empty import Doubt
 from oose.sweeping.recording import record
 from oose.sweeping.report import PARTS, Report
-from oose.sweeping.settling import bury, verify
+from oose.sweeping.settling import bury, renew, verify
 from oose.sweeping.site import BATCH, Site
 
 KEEP_EVERY = 5.0  # seconds
@@ -37,9 +37,11 @@ class Waiting:
     missing: list[str] = field(factory=list)
     resized: list[str] = field(factory=list)
     buried: list[str] = field(factory=list)
+    renewed: list[Seen] = field(factory=list)
 
     def __len__(self) -> int:
-        return len(self.strays) + len(self.missing) + len(self.resized) + len(self.buried)
+        files = len(self.strays) + len(self.renewed)
+        return files + len(self.missing) + len(self.resized) + len(self.buried)
 
 
 class Sweep:
@@ -139,6 +141,7 @@ class Sweep:
         waiting.strays += step.strays
         waiting.resized += step.resized
         waiting.buried += step.buried
+        waiting.renewed += step.renewed
 
     # What is not as it should be.
 
@@ -154,6 +157,7 @@ class Sweep:
         missing = list(dict.fromkeys(waiting.missing))
         await self._doubt.allow(self._site, len(missing))
         resized = await mend(self._site, missing)
+        await renew(self._site, waiting.renewed)
         await bury(self._site, waiting.buried)
         await verify(self._site, [*waiting.resized, *resized])
 

@@ -76,7 +76,7 @@ async def put_body(
 
 
 def created_of(query: bytes) -> int | None:
-    """When the clone came that this is a copy of, in ms since 1970; None for what is no copy."""
+    """When what is sent came first, in ms since 1970; None where that is not said."""
     given = parse_qs(query.decode("ascii", "replace"), keep_blank_values=True).get("created")
     if given is None:
         return None

@@ -14,7 +14,7 @@ from oose.errors import BadInput, Conflict, NotFound
 from oose.uploads import Uploads
 from oose.web.channel import IntakeChannel
 from oose.web.intake import IntakeRequest
-from oose.web.put import too_large
+from oose.web.put import created_of, too_large
 
 
 class TakesArrivals(Protocol):
@@ -32,6 +32,7 @@ class ArrivalBody:
     arrival: Arrival
     channel: IntakeChannel
     limit: int | None
+    created: int | None = None
     _succeeded: bool = field(default=False, init=False)
 
     def feed(self, data: bytes) -> None:
@@ -57,7 +58,7 @@ class ArrivalBody:
 
     async def commit(self, content_hash: str, ext: str) -> str:
         """See `Arrival.commit`."""
-        path = await self.arrival.commit(content_hash, ext)
+        path = await self.arrival.commit(content_hash, ext, self.created)
         self._succeeded = True
         return path
 
@@ -75,12 +76,14 @@ async def commit_body(
 ) -> ArrivalBody:
     """Open the body of a commit: empty after a reception, else the copy itself (an `OpenBody`)."""
     content_hash, _ = parse_content_name(parameters["name"])
+    created = created_of(request.query)
     if request.channel.held is None:
-        return _begin(room, request, length, parameters["key"], hash_type_of(content_hash))
+        hash_type = hash_type_of(content_hash)
+        return _begin(room, request, length, parameters["key"], hash_type, created)
     arrival = arrival_of(request, parameters["key"])
     if length != 0:
         raise BadInput("What was received is whole already")
-    return ArrivalBody(arrival, request.channel, room.max_upload)
+    return ArrivalBody(arrival, request.channel, room.max_upload, created)
 
 
 def arrival_of(request: IntakeRequest, key: str) -> Arrival:
@@ -92,7 +95,12 @@ def arrival_of(request: IntakeRequest, key: str) -> Arrival:
 
 
 def _begin(
-    room: TakesArrivals, request: Any, length: int | None, key: str, hash_type: str
+    room: TakesArrivals,
+    request: Any,
+    length: int | None,
+    key: str,
+    hash_type: str,
+    created: int | None = None,
 ) -> ArrivalBody:
     channel = request.channel
     if channel.held is not None:
@@ -103,4 +111,4 @@ def _begin(
     sink.on_pressure(channel.pause_intake, channel.resume_intake)
     arrival = room.arrivals.begin(key, sink)
     channel.hold(arrival)
-    return ArrivalBody(arrival, channel, room.max_upload)
+    return ArrivalBody(arrival, channel, room.max_upload, created)

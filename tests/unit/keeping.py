@@ -1,6 +1,7 @@
 """A store on real folders with a real database, for tests of what is above them."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from attrs import define, evolve
@@ -81,6 +82,7 @@ class Keeping:
         path = holdings.volume.disk.content / record.relative_path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+        os.utime(path, ns=(NOW * 1_000_000,) * 2)
         await self.inventory.put(record.id, record.to_body())
         return record
 

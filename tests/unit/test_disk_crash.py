@@ -92,8 +92,8 @@ def test_a_crash_while_replacing_leaves_no_second_name(disk: Disk) -> None:
     first.commit(HASH, "mp4")
     first.confirm()
     second = begun(disk)
-    second.path = second.path.rename(second.path.with_name(f"{second.path.name}.{HASH}.mp4"))
-    second.path.with_name("0123456789abcdef01234567").hardlink_to(second.path)
+    intent = second.path.rename(second.path.with_name(f"{second.path.name}.{HASH}.mp4"))
+    intent.with_name("0123456789abcdef01234567").hardlink_to(intent)
     after = restarted(disk)
     assert len(settle_all(after, recorded=True)) == 2
     assert (after.content / PLACE).read_bytes() == DATA

@@ -70,6 +70,22 @@ async def test_a_sealed_file_waits_without_a_descriptor(volume: Volume) -> None:
     await reception.confirm()
 
 
+@pytest.mark.parametrize("how", ["whole", "in pieces", "sealed"])
+@pytest_twisted.ensureDeferred
+async def test_a_file_says_when_it_came(volume: Volume, how: str) -> None:
+    came = 1_234_567_890_123  # ms
+    reception = volume.receive()
+    if how != "whole":
+        await reception.write([DATA])
+    if how == "sealed":
+        await reception.seal()
+    await reception.commit([DATA] if how == "whole" else [], HASH, "mp4", came)
+    await reception.confirm()
+    found = await volume.find(HASH)
+    assert found is not None
+    assert found.modified == came
+
+
 @pytest_twisted.ensureDeferred
 async def test_an_empty_file_is_received(volume: Volume) -> None:
     nothing = hashlib.md5(b"").hexdigest()

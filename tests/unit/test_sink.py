@@ -40,7 +40,9 @@ class Pile:
         if self.fault is not None:
             raise self.fault
 
-    async def commit(self, chunks: Sequence[bytes], content_hash: str, ext: str) -> str:
+    async def commit(
+        self, chunks: Sequence[bytes], content_hash: str, ext: str, created: int | None = None
+    ) -> str:
         self.data += b"".join(chunks)
         return f"{content_hash}.{ext}"
 

@@ -96,6 +96,18 @@ async def test_so_does_what_a_restored_database_lists_again(made: Removing) -> N
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_came_since_stays_whatever_a_restored_database_says_of_it(
+    made: Removing,
+) -> None:
+    await removed_while_away(made, "s1")
+    await made.put("s1", created=NOW)
+    path = made.stores["p1:s1"].volume.disk.content / relative_path(HASH, "mp4")
+    os.utime(path, ns=(0, (NOW + 2000) * 1_000_000))
+    assert await made.tombstones().honour() == 0
+    assert (await made.records(), made.files()) == (["s1"], ["s1"])
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_was_uploaded_again_stays(made: Removing) -> None:
     await removed_while_away(made, "s1")
     await made.put("s1")  # although its tombstone is still there
