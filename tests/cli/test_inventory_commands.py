@@ -124,7 +124,7 @@ async def test_a_sweep_is_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPat
 async def test_what_was_not_read_is_no_success(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scan(driver: str, *, fast: bool) -> Mapping[str, Any]:
+    async def scan(driver: str, **wishes: bool) -> Mapping[str, Any]:
         counts = Counts(unreadable=21, named={"unreadable": ["content/00: Input/output error"]})
         report = Report(1, finished=2, next=257, counts=counts)
         return {"state": "finished", "error": None, **report.to_json()}
