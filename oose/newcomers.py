@@ -59,9 +59,8 @@ class Newcomers:
 
         Whether it was kept; if not, nothing has changed.
         """
-        file = WholeFile(
-            chunks, record.hash, record.mime_extension, over=False, created=record.created
-        )
+        # It comes now, as the file will say by itself: to tell it so would be one call more.
+        file = WholeFile(chunks, record.hash, record.mime_extension, over=False)
         newcomer = Newcomer(file, record)
         passage = self._volumes[record.place].passage
         await passage.come(record.hash)
