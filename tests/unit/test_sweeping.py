@@ -467,21 +467,6 @@ async def test_what_came_since_is_recorded_as_what_it_is(swept: Sweeping) -> Non
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_came_since_is_recorded_as_what_it_is(swept: Sweeping) -> None:
-    """The records are out of a backup, and tell of other clones before."""
-    for each, when in ((A, NOW - 100), (B, NOW - 1000)):
-        swept.file(NEW(each, "mp4"), when=when)
-        await swept.record(each, NEW(each, "mp4"), created=NOW - 1000)
-        await swept.bury(each, NOW - 500)
-    report = await swept.scan()
-    records = await swept.records()
-    assert {each: record.created for each, record in records.items()} == {A: NOW - 100}
-    assert (report["corrected"], report["buried"]) == (1, 1)
-    again = await swept.scan()
-    assert (again["corrected"], again["buried"]) == (0, 0)
-
-
-@pytest_twisted.ensureDeferred
 async def test_content_that_is_wanted_again_stays(
     swept: Sweeping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
