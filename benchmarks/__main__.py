@@ -13,6 +13,7 @@ from benchmarks import (
     migrate,
     repair,
     small,
+    sweep,
     upload,
     verify,
 )
@@ -28,6 +29,7 @@ ALL: dict[str, Callable[[], list[Row]]] = {
     "cluster": cluster.run,
     "migrate": migrate.run,
     "demand": demand.run,
+    "sweep": sweep.run,
     "verify": verify.run,
     "repair": repair.run,
 }
