@@ -26,8 +26,11 @@ _log = part("upload")
 class Sender(Protocol):
     """Has a store send one of its files to another."""
 
-    async def send(self, record: InventoryRecord, target: str) -> None:
-        """The clone of `record` to the store at `target`, which records it; an `OoseError`."""
+    async def send(self, record: InventoryRecord, target: str) -> InventoryRecord | None:
+        """The clone of `record` to the store at `target`, which records it; an `OoseError`.
+
+        That record; None where it has to be looked up.
+        """
         ...
 
 

@@ -185,8 +185,8 @@ class Copying:
     async def _send(self, source: InventoryRecord, place: str) -> OoseError | None:
         """Have it sent; what went wrong."""
         try:
-            await self.sender.send(source, place)
-            self._made.append(await self._recorded(place))
+            record = await self.sender.send(source, place)
+            self._made.append(record or await self._recorded(place))
         except ChecksumMismatch as error:  # who sent it has looked by now what it has
             self._drop(source.place)
             return error

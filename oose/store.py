@@ -105,7 +105,7 @@ class Store:
     async def put(self, request: IntakeRequest, body: PutBody, name: str) -> Answer:
         """Take a file under its hash."""
         kept = await body.settle()
-        return json_answer({"hash": kept.record.hash}, 201)
+        return json_answer({"hash": kept.record.hash, "record": kept.record.to_body()}, 201)
 
     @routes.at("/content/receive/<hash_type>/<key>", "PUT", access=Access.PEER, body=receive_body)
     async def receive(
@@ -187,9 +187,7 @@ class Store:
     async def inventory_scan(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:
         """Begin to sweep the disk, or join the sweep under way."""
         driver = fields.text("driver") if fields.get("driver") is not None else "auto"
-        return await self._sweeps.scan(
-            driver, fast=fields.flag("fast"), empty=fields.flag("empty")
-        )
+        return await self._sweeps.scan(driver, fast=fields.flag("fast"), empty=fields.flag("empty"))
 
     @routes.at("/inventory/status", "POST", access=Access.PEER)
     async def inventory_status(self, request: IntakeRequest) -> Mapping[str, Any]:
@@ -219,7 +217,9 @@ class Store:
         created = record.created if record is not None else found.modified
         file = await self._holdings.volume.open(found.relative_path)
         try:
-            await self._parts.peers.put_content(target.url, content_hash, found.ext, file, created)
+            answer = await self._parts.peers.put_content(
+                target.url, content_hash, found.ext, file, created
+            )
         except ChecksumMismatch:
             status = await self._holdings.verify(content_hash)
             raise ChecksumMismatch(f"The file changed on its way; here it is {status}") from None
@@ -228,6 +228,7 @@ class Store:
             "file": f"{content_hash}.{found.ext}",
             "store": {"name": target.name, "prism": target.prism, "url": target.url},
             "details": {"hash": content_hash, "ext": found.ext, "size": file.size},
+            "record": answer.get("record"),
         }
 
     @routes.at("/quarantine/list", "POST", access=Access.PEER, body=json_body)

@@ -32,9 +32,11 @@ async def test_the_open_routes_are_those_of_a_prism(machine: Machine) -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_put_file_is_on_the_disk_and_in_the_inventory(machine: Machine) -> None:
     answer = await machine.ask(f"/content/put/{HELLO}.txt", method="PUT", store=0, body=b"hello")
-    assert (answer.status, answer.json()) == (201, {"hash": HELLO})
+    assert answer.status == 201
+    told = answer.json()
     assert [path.read_bytes() for path in machine.content()] == [b"hello"]
     detail = (await machine.ask("/content/detail", {"hash": HELLO}, store=0)).json()
+    assert told == {"hash": HELLO, "record": detail}
     assert detail["relativePath"] == PLACE
     assert detail["size"] == 5
     assert detail["verifiedAt"] == detail["createdAt"]

@@ -169,8 +169,8 @@ async def test_a_clone_is_sent_and_recorded_by_who_gets_it(tmp_path: Path) -> No
         assert document is not None
         known = evolve(record, sha256=hashlib.sha256(b"hello").hexdigest())
         await made.keeping.inventory.put(record.id, known.to_body(), document.rev)
-        await sender(made).send(record, "p1:s2")
-        assert len(await made.records(HELLO)) == 2
+        told = await sender(made).send(record, "p1:s2")
+        assert await made.records(HELLO) == [known, told]
         await made.stores["s2"].die()
         with pytest.raises(Unavailable, match="p1:s2 does not answer"):
             await sender(made).send(record, "p1:s2")

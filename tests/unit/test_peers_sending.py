@@ -7,7 +7,8 @@ import pytest
 import pytest_twisted
 
 from oose.errors import Unavailable
-from oose.peers.sending import ClusterSender
+from oose.metadata.records import InventoryRecord
+from oose.peers.sending import ClusterSender, recorded
 from tests.unit.at_once import at_once
 from tests.unit.keeping import Keeping
 
@@ -55,3 +56,30 @@ async def test_a_store_that_does_not_answer_is_not_sent_to(tmp_path: Path) -> No
                 at_once(work)
             assert (peers.asked, told.failures) == ([], ["p1:s2"])
     await keeping.database.close()
+
+
+SENT = InventoryRecord("ab", "p1", "s1", "text/plain", "txt", "x", 5, 1)
+TOLD = {**SENT.to_body(), "store": "s2", "createdAt": 7, "verifiedAt": 7}
+
+
+def test_the_record_of_what_was_sent_is_as_the_store_tells() -> None:
+    record = recorded(TOLD, SENT, "p1:s2")
+    assert record is not None
+    assert record.to_body() == TOLD
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        "ab",
+        {},
+        {**TOLD, "hash": "cd"},
+        {**TOLD, "store": "s3"},
+        {**TOLD, "size": 6},
+        {**TOLD, "createdAt": "now"},
+        {**TOLD, "verifiedAt": None},
+    ],
+)
+def test_a_store_that_tells_something_else_has_its_record_looked_up(told: Any) -> None:
+    assert recorded(told, SENT, "p1:s2") is None
