@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +322,25 @@ async def test_another_folder_of_content_is_not_the_same(moment: str, swept: Swe
     report = await swept.scan()
     assert sorted(await swept.records()) == sorted([A, C])
     assert "is not the folder that it was" in report["error"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_disk_that_went_and_came_meanwhile_is_begun_anew(swept: Sweeping) -> None:
+    root = swept.store.volume.disk.root
+    await swept.record(A, NEW(A, "mp4"))
+    swept.file(NEW(B, "mp4"))
+
+    async def mount_again(name: str) -> None:
+        if name == "before get_many":
+            swept.hooked.hook = nothing_more
+            root.rename(root.with_name("before"))
+            shutil.copytree(root.with_name("before"), root)
+
+    swept.hooked.hook = mount_again
+    report = await swept.scan()
+    assert A in await swept.records()
+    assert "is not the folder that it was" in report["error"]
+    assert (await swept.scan())["removed"] == 1
 
 
 @pytest_twisted.ensureDeferred
