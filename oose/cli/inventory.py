@@ -61,16 +61,29 @@ def inventory_group() -> None:
     help="How disks are listed: by find, or by the store itself.",
 )
 @click.option("--fast", is_flag=True, help="Keep to no limits of the configuration.")
+@click.option(
+    "--empty",
+    is_flag=True,
+    help="Remove records also where nearly all files are gone: the disk is the right one.",
+)
 @CONFIG
 @click.pass_obj
 def scan_command(
-    desk: Desk, names: tuple[str, ...], driver: str, config: str | None, *, fast: bool
+    desk: Desk,
+    names: tuple[str, ...],
+    driver: str,
+    config: str | None,
+    *,
+    fast: bool,
+    empty: bool,
 ) -> None:
     """Sweep disks now, and wait for it.
 
     A sweep that is under way is joined. Stores go on by themselves when this is interrupted.
     """
-    wish = {"driver": driver, "fast": fast}
+    if empty and not names:
+        raise click.UsageError("--empty is for stores that are named")
+    wish = {"driver": driver, "fast": fast, "empty": empty}
     with counted(desk, "Sweeping", WHOLE) as tell:
         said = on_databases(config, lambda opened: swept(opened, names, wish, tell))
     show(desk, said)

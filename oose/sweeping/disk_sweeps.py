@@ -100,8 +100,10 @@ class DiskSweeps:
                 raise Unavailable(f"The disk of the store {self._store.store!r} is not there")
             lister = await self._lister(driver)
             self._begin(Report(self._means.now()), lister, is_fast=fast, empty=empty)
-        if fast and self._sweep is not None:
+        if self._sweep is not None and fast:
             self._sweep.hurry()
+        if self._sweep is not None and empty:
+            self._sweep.believe()
         return await self.status()
 
     async def status(self) -> Mapping[str, Any]:

@@ -40,7 +40,8 @@ class Doubt:
             raise Unavailable(
                 f"The disk of the store {site.disk.name!r} has {self.there or 'none'} of more than"
                 f" {self.missing} files that are recorded: is {site.disk.content} the right folder?"
-                " No record is removed; where the files are lost sweep it with empty: true"
+                " No record is removed; where the files are lost say"
+                f" `oose inventory scan {site.store.store} --empty`"
             )
 
     def _is_fine(self) -> bool:

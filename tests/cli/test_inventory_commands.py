@@ -1,6 +1,7 @@
 """inventory: against stores that listen, with the databases of the configuration."""
 
 import hashlib
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from oose.address import relative_path
 from oose.cli import inventory
-from oose.cli.exits import FAILED, NOT_FOUND, UNAVAILABLE
+from oose.cli.exits import FAILED, NOT_FOUND, UNAVAILABLE, USAGE
 from oose.cli.inventory import passed, remarks, row, shown, state
 from oose.contents import Contents
 from oose.embedded import EmbeddedDocuments
@@ -151,6 +152,37 @@ async def test_a_sweep_that_stopped_is_no_success(
     assert said.code == FAILED
     assert "oose: p1:s1: The database does not answer" in said.err
     assert (await scene.ask("inventory", "status", "s1")).code == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_disk_that_is_nearly_empty_is_believed_when_it_is_said(scene: Scene) -> None:
+    for number in range(20):
+        await scene.stores.keeping.put(scene.stores.stores["s1"].holdings, b"film %d" % number)
+    for path in scene.content("s1").iterdir():
+        shutil.rmtree(path)
+    said = await scene.ask("inventory", "scan", "s1", "--fast")
+    assert said.code == FAILED
+    assert "`oose inventory scan s1 --empty`" in said.err
+    assert (await scene.ask("inventory", "scan", "--empty")).code == USAGE
+    said = await scene.ask("--json", "inventory", "scan", "s1", "--empty", "--fast")
+    assert said.code == 0, said.err
+    assert said.json()[0]["removed"] == 20
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_store_waits_for_another(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = scene.sweeps("s2").status
+    looks = 0
+
+    async def status() -> Mapping[str, Any]:
+        nonlocal looks
+        looks += 1
+        return {**await real(), "state": "running" if looks < 3 else "finished"}
+
+    monkeypatch.setattr(scene.sweeps("s2"), "status", status)
+    said = await scene.ask("inventory", "scan", "--fast")
+    assert said.code == 0, said.err
+    assert [each[1] for each in rows(said)] == ["finished", "finished"]
 
 
 @pytest_twisted.ensureDeferred

@@ -430,6 +430,19 @@ async def test_who_is_in_a_hurry_hurries_all(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_who_believes_the_disk_does_so_for_all(swept: Sweeping) -> None:
+    for number in range(30):
+        content_hash = hashlib.sha1(b"%d" % number).hexdigest()
+        await swept.record(content_hash, relative_path(content_hash, "mp4"))
+    held = Held(swept, "before held")
+    await swept.sweeps.scan("native", fast=False)
+    await swept.sweeps.scan("native", fast=False, empty=True)
+    held.let_go()
+    await swept.sweeps.ended()
+    assert list(await swept.records()) == [A]
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_cannot_be_done_is_refused(swept: Sweeping) -> None:
     with pytest.raises(BadInput, match="'windows'"):
         await swept.sweeps.scan("windows", fast=False)
