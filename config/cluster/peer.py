@@ -30,6 +30,9 @@ _room = {
     "password": (_folder / "password").read_text().strip(),
 }
 
+# Whole sections as JSON, to try other settings than those below.
+_more = json.loads(_environment.get("OOSE_CLUSTER_SETTINGS", "{}"))
+
 root = str(_folder / _name)
 machine = _name
 group = _site
@@ -49,7 +52,11 @@ heartbeat = {
     "vote_life": "20s",
     **json.loads(_environment.get("OOSE_CLUSTER_HEARTBEAT", "{}")),
 }
-clones = {"minimum": int(_environment.get("OOSE_CLUSTER_CLONES", "2"))}
+inventory = _more.get("inventory", {})
+clones = {
+    "minimum": int(_environment.get("OOSE_CLUSTER_CLONES", "2")),
+    **_more.get("clones", {}),
+}
 if _name.startswith("prism"):
     prism = {**_room, "port": int(_environment.get("OOSE_CLUSTER_PRISM_PORT", "5971"))}
     retrieve = {"allow_private": True}  # so that a file of this machine can be imported

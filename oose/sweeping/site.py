@@ -3,14 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from attrs import define, field
+from attrs import define
 
 from oose.contents import Content, Contents
 from oose.disk import Disk, Found
-from oose.errors import Unavailable
 from oose.existence import Existence
 from oose.holdings import Holdings
-from oose.incoming import explained
 from oose.media_types import media_type_of
 from oose.metadata.documents import Document, Inventory, Stale, Write
 from oose.metadata.records import InventoryRecord, record_id
@@ -38,7 +36,6 @@ class Site:
     requests: Pace
     counts: Counts
     now: Callable[[], int]
-    _ground: tuple[int, int] | None = field(default=None, init=False)
 
     @property
     def disk(self) -> Disk:
@@ -52,13 +49,6 @@ class Site:
     def check(self) -> None:
         """`Unavailable` unless the disk is ours and has its content. Blocks."""
         self.disk.check()
-        with explained(self.disk.name):
-            status = self.disk.content.stat()
-        ground = (status.st_dev, status.st_ino)
-        if self._ground is None:
-            self._ground = ground
-        elif self._ground != ground:
-            raise Unavailable(f"{self.disk.content} is not the folder that it was")
 
     def look_at(self, content_hash: str, path: str) -> Found | None:
         """The file of a hash at a path that is one of its own. Blocks."""

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from install.cluster.cluster import Cluster, Ports
+from tests.probe.client import Client
 from tests.probe.running import TEMPO, Running
+from tests.probe.tended import Tended
 
 
 def free_net() -> str:
@@ -29,3 +31,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield Running(cluster)
     finally:
         cluster.stop()
+
+
+@pytest.fixture(scope="package")
+def tended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tended]:
+    tended = Tended.below(tmp_path_factory.mktemp("tended"), free_net())
+    try:
+        tended.cluster.start()
+        yield tended
+    finally:
+        tended.cluster.stop()
+
+
+@pytest.fixture
+def client(tended: Tended) -> Iterator[Client]:
+    """A way into the cluster that tends its content; nothing is left of a test."""
+    yield tended.settled("prism1")
+    tended.clear()

@@ -25,10 +25,14 @@ class Running:
 
     cluster: Cluster
 
+    def stranger(self, prism: str) -> Client:
+        """A way in for who has no session."""
+        context = ssl.create_default_context(cafile=self.cluster.certificate)
+        return Client(self.cluster.url(prism), context)
+
     def client(self, prism: str) -> Client:
         """A user's way in, logged in there."""
-        context = ssl.create_default_context(cafile=self.cluster.certificate)
-        client = Client(self.cluster.url(prism), context)
+        client = self.stranger(prism)
         password = (self.cluster.folder / "user-password").read_text().strip()
         within(SOON, lambda: client.log_in(USER, password))
         return client
@@ -56,12 +60,12 @@ class Running:
         within(SOON, look)
 
 
-def within(seconds: float, call: Callable[[], T]) -> T:
+def within(seconds: float, call: Callable[[], T], pause: float = 0.1) -> T:
     """What `call` gives, tried again while it fails, for so long."""
-    return by(time.monotonic() + seconds, call)
+    return by(time.monotonic() + seconds, call, pause)
 
 
-def by(until: float, call: Callable[[], T]) -> T:
+def by(until: float, call: Callable[[], T], pause: float = 0.1) -> T:
     """The same, up to a time of the monotonic clock; after it there is one try."""
     while True:
         try:
@@ -69,7 +73,7 @@ def by(until: float, call: Callable[[], T]) -> T:
         except (Refused, AssertionError):
             if time.monotonic() > until:
                 raise
-            time.sleep(0.1)
+            time.sleep(pause)
 
 
 def spread(client: Client) -> tuple[bytes, str, list[str]]:

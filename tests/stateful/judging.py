@@ -58,8 +58,9 @@ def judge(world: "World") -> list[str]:
 
 
 def untidy(world: "World", place: str, shelf: Shelf) -> Iterator[str]:
-    for left in (shelf.root / "incoming").iterdir():
-        yield f"{place}: {left.name} is left in incoming"
+    if world.are_all_new:
+        for left in (shelf.root / "incoming").iterdir():
+            yield f"{place}: {left.name} is left in incoming"
     for path in shelf.files():
         name = str(path.relative_to(shelf.content))
         if not shelf.is_foreign(path):
@@ -82,7 +83,7 @@ def wrong(world: "World", content: Expected) -> Iterator[str]:
     for place in known.keys() & there:
         yield from wrong_clone(world.shelves[place], known[place], content)
     if content.fate == "gone" or (content.fate == "either" and is_gone(world, content)):
-        listed = known.keys() if content.fate == "gone" else known.keys() & there
+        listed = known.keys() & there  # a removal that was cut short knows nothing of the others
         if good & there or listed:
             yield f"is removed, and on {sorted(good & there)}, listed on {sorted(listed)}"
     elif good & serving:

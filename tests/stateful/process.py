@@ -100,6 +100,7 @@ class Databases:
         self.heartbeat = Reached(shared.heartbeat, life)
         self.accounts = OneUser()
         self.own_accounts = None
+        self.first_clones = None
         self.sessions = MemorySessions()
         self.purchases = MemoryPurchases()
         self.endings = OneProcess()

@@ -177,9 +177,9 @@ class Everything(RuleBasedStateMachine):
         self.world.set_order(order)
         self.world.pass_time([seconds], count)
 
-    @rule(disks=st.booleans())
-    def quieten(self, disks: bool) -> None:
-        self.world.quieten(bring_back=disks)
+    @rule(disks=st.booleans(), restart=st.booleans())
+    def quieten(self, disks: bool, restart: bool) -> None:
+        self.world.quieten(bring_back=disks, restart=restart)
 
     @invariant()
     def all_is_right(self) -> None:
@@ -189,7 +189,7 @@ class Everything(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if hasattr(self, "world") and self.world.is_right:
-                self.world.quieten(bring_back=False)
+                self.world.quieten(bring_back=False, restart=True)
         finally:
             if hasattr(self, "world"):
                 self.world.close()

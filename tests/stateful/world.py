@@ -80,6 +80,7 @@ class World:
     inactive: set[str] = field(factory=set)  # ids of peers
     backup: Any = None
     is_right: bool = True  # as far as was looked
+    are_all_new: bool = False  # all processes, and nothing has happened since
     log: list[str] = field(factory=list)
     _turn: int = 0
     _unsure: list[Happening] = field(factory=list)
@@ -315,12 +316,15 @@ class World:
         look(self)
         self.is_right = is_right
 
-    def quieten(self, *, bring_back: bool) -> None:
-        """Everything is started, and time passes until all is as it should be."""
+    def quieten(self, *, bring_back: bool, restart: bool) -> None:
+        """All is up, or started again, and time passes until everything is as it should be."""
         self.hops.is_kind = True
         self.go_on(None)
         self.hops.is_calm = True
+        self.are_all_new = restart
         for name in self.processes:
+            if restart:
+                self.kill(name)
             self.restart(name)
         if bring_back:
             for place in PLACES:

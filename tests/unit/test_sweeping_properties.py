@@ -38,7 +38,7 @@ RECORDS = st.dictionaries(st.sampled_from(HASHES), PATHS, max_size=8)
 # Any disk, any records.
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(ENTRIES, RECORDS, st.sampled_from(["unix", "native"]))
 def test_disk_and_records_agree_after_a_sweep(
     entries: Sequence[Entry], recorded: dict[str, str], driver: str
@@ -258,7 +258,7 @@ class Traffic:
             return
 
 
-@settings(max_examples=80)
+@settings(max_examples=20)
 @given(st.sets(st.integers(0, 3)), st.sets(st.integers(0, 3)), EVENTS)
 def test_uploads_and_removals_meanwhile_are_never_misjudged(
     files: set[int], records: set[int], events: list[tuple[int, int, str]]
