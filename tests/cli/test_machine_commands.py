@@ -135,14 +135,14 @@ def test_as_json_a_configuration_is_an_object_and_what_is_found_in_it_a_list(
     path = tmp_path / "odd.py"
     path.write_text(
         "store = {'enabled': True, 'username': 'u', 'password': 'hunter2'}\n"
-        "inventory = {'driver': 'unix'}\n"
+        "inventory = {'driver': 'unix'}\nheartbeat = {'retries': 3}\n"
     )
     shown = oose("config", "show", str(path), "--json").json()
     assert shown["store"][0]["name"] == "store1"
     assert (shown["inventory"]["driver"], shown["ssl"]) == ("unix", None)
     assert "hunter2" not in str(shown)
     said = oose("--json", "config", "check", str(path))
-    assert said.json() == [{"warning": "inventory.driver: has no effect yet"}]
+    assert said.json() == [{"warning": "heartbeat.retries: has no effect without a cluster"}]
     assert (said.code, said.err) == (0, "")
     path.write_text("colour = 1")
     said = oose("--json", "config", "check", str(path))
