@@ -1,70 +1,100 @@
-"""What an operator does by hand with the content of a cluster."""
+"""What an operator's commands do to a cluster of real processes, while it is in use."""
 
+import json
 import os
+import subprocess
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from attrs import frozen
 
-from tests.probe.client import Client, Refused
-from tests.probe.load import under_load
-from tests.probe.running import SOON, within
-from tests.probe.tended import Tended, eventually, place_of, view
-
-
-def test_a_store_is_emptied_under_load_before_its_disk_is_pulled(
-    tended: Tended, client: Client
-) -> None:
-    place, url = place_of("store2"), tended.cluster.url("store2")
-    with under_load(client, tended.settled("prism2")) as load:
-
-        def has_some() -> None:
-            assert sum(place in places for places in tended.places().values()) >= 10
-
-        within(SOON, has_some)
-        code, said = tended.oose("store", "drain", "store2")
-        assert code == 0, said
-        assert [each for each in tended.on_disks() if each.place == place] == []
-        assert [each for each in tended.documents() if each.endswith(place)] == []
-        within(SOON, load.goes_on())
-    assert [each for each in load.refused if " 503 " not in each] == []
-    # A viewer may be on the way to a clone while it goes.
-    assert [each for each in load.refused_viewers if " from " + url not in each] == []
-    eventually(lambda: tended.is_settled(load.uploaded))
-    for content_hash, data in load.uploaded.items():
-        assert client.download(content_hash) == data
-    assert [each for each in tended.documents() if each.endswith(place)] == []
-    assert tended.oose("peer", "writable", "store2")[0] == 0
+from install.cluster.cluster import BIN, CONFIGURATION, Cluster
+from tests.probe.client import Client
+from tests.probe.running import SOON, Running, within
 
 
-def test_as_many_clones_as_are_wished_for_are_there(tended: Tended, client: Client) -> None:
-    data = os.urandom(100_000)
-    content_hash = within(SOON, lambda: client.upload(data))["hash"]
-    code, said = tended.oose("clones", "set", "3", "--hash", content_hash)
-    assert code == 0, said
-    eventually(lambda: tended.is_settled([content_hash], 3))
-    off = min(tended.places()[content_hash])
-    code, said = tended.oose("clones", "off", off, "--hash", content_hash)
-    assert code == 0, said
-    assert off not in tended.places()[content_hash]
-    tended.has([content_hash], 3)
-    code, said = tended.oose("clones", "set", "usual", "--hash", content_hash)
-    assert code == 0, said
-    eventually(lambda: tended.is_settled([content_hash]))
-    assert view(client, content_hash) == data
+@frozen
+class Operator:
+    """Runs commands with the configuration of prism1."""
+
+    cluster: Cluster
+
+    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [str(BIN / "oose"), "--json", *arguments, "--config", str(CONFIGURATION)],
+            env={**os.environ, **self.cluster.environment("prism1")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str) -> list[Any]:
+        return ended(self.begin(*arguments))
 
 
-def test_what_is_protected_stays_until_it_is_not(tended: Tended, client: Client) -> None:
-    data = os.urandom(100_000)
-    content_hash = within(SOON, lambda: client.upload(data))["hash"]
-    assert tended.oose("protect", content_hash)[0] == 0
-    assert tended.oose("remove", "--yes", content_hash)[0] == 3
-    tended.is_settled([content_hash])
-    assert view(client, content_hash) == data
-    assert tended.oose("protect", "--no", content_hash)[0] == 0
-    code, said = tended.oose("remove", "--yes", content_hash)
-    assert code == 0
-    assert [each["removed"] for each in said["removed"]] == [2]
-    for prism in (client, tended.stranger("prism2")):
-        with pytest.raises(Refused, match="404"):
-            view(prism, content_hash)
-    assert content_hash not in tended.places()
-    tended.agrees()
+def ended(process: "subprocess.Popen[str]") -> list[Any]:
+    """What it says, when it has done all."""
+    out, err = process.communicate(timeout=2 * SOON)
+    assert process.returncode == 0, (out, err)
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.fixture
+def operator(running: Running) -> Operator:
+    return Operator(running.cluster)
+
+
+def put(client: Client, data: bytes) -> str:
+    return within(SOON, lambda: str(client.upload(data)["hash"]))
+
+
+def on_store(operator: Operator, name: str) -> Sequence[str]:
+    return [each["hash"] for each in operator("clones", "list", "--store", name)]
+
+
+def test_a_store_is_emptied_while_it_is_in_use(running: Running, operator: Operator) -> None:
+    client = running.settled("prism1")
+    data = [os.urandom(20_000) for _ in range(12)]
+    hashes = [put(client, each) for each in data]
+    assert within(SOON, lambda: on_store(operator, "store1"))
+    try:
+        draining = operator.begin("store", "drain", "store1")
+        while draining.poll() is None:
+            data.append(os.urandom(20_000))
+            hashes.append(client.upload(data[-1])["hash"])
+        [said] = ended(draining)
+        assert said["left"]["contents"] == 0
+        assert said["counts"]["removed"] > 0
+        assert on_store(operator, "store1") == []
+        folder = running.cluster.folder / "store1"
+        assert [each for each in folder.rglob("content/??/??/*") if each.is_file()] == []
+        for each, content_hash in zip(data, hashes, strict=True):
+            assert within(SOON, lambda: client.detail(content_hash)["count"]) >= 2  # noqa: B023
+            assert within(SOON, lambda: client.download(content_hash)) == each  # noqa: B023
+        [stores] = operator("store", "list", "--count")
+        [empty] = [each for each in stores if each["store"].endswith(":store1")]
+        assert (empty["clones"], empty["is"]) == (0, "available, read only")
+        [plan] = operator("rebalance", "--pretend", "--tolerance", "50%")
+        assert {each["store"] for each in plan["stores"]} == {
+            each["store"] for each in stores if each is not empty
+        }
+    finally:
+        operator("peer", "writable", "store1")
+
+
+def test_one_film_gets_more_clones_and_fewer_again(running: Running, operator: Operator) -> None:
+    client = running.settled("prism2")
+    content_hash = put(client, os.urandom(300_000))
+    [said] = operator("clones", "set", "4", "--hash", content_hash)
+    assert said["counts"]["made"] == 2
+    [shown] = operator("clones", "show", content_hash)
+    assert (shown["clones"], shown["wanted"]) == (4, 4)
+    assert len({each["place"] for each in shown["where"]}) == 4
+    [said] = operator("clones", "verify", "--hash", content_hash)
+    assert said["counts"]["verified"] == 4
+    [said] = operator("clones", "set", "usual", "--hash", content_hash)
+    within(SOON, lambda: client.detail(content_hash)["count"] == 2)
+    [listed] = operator("clones", "list", "--hash", content_hash)
+    assert (listed["clones"], listed["wanted"]) == (2, None)
