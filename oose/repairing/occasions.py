@@ -13,11 +13,13 @@ class Occasions:
     _due: float = field(default=0.0, init=False)
     _state: object = field(default=None, init=False)
 
-    def look(self, state: object, now: float) -> None:
-        """How everything is on which it depends what content needs."""
-        if state != self._state:
-            self._state = state
-            self.soon(now)
+    def look(self, state: object, now: float) -> bool:
+        """How everything is on which it depends what content needs; whether that has changed."""
+        if state == self._state:
+            return False
+        self._state = state
+        self.soon(now)
+        return True
 
     def soon(self, now: float) -> None:
         """Something has changed."""

@@ -1,4 +1,6 @@
-"""What failed, and when to look at it again: after a minute, then later and later."""
+"""What failed, and when to look at it again: after a minute, then later and later, but soon after
+stores have come or gone.
+"""
 
 from attrs import define, evolve, field, frozen
 
@@ -46,6 +48,12 @@ class Retries:
         """Whether it is to be left alone."""
         known = self._failed.get(key)
         return known is not None and known.until > now
+
+    def hurry(self, until: float) -> None:
+        """What stood in their way may be gone: none is left alone for longer than that."""
+        for key, each in self._failed.items():
+            if each.until > until:
+                self._failed[key] = evolve(each, until=until)
 
     def due(self, now: float) -> list[str]:
         """What is to be looked at again; each is told once."""

@@ -27,7 +27,7 @@ from oose.repairing.fleet import Absences, Fleet
 from oose.repairing.hints import Hints
 from oose.repairing.need import Need, need_of
 from oose.repairing.news import News
-from oose.repairing.occasions import Occasions
+from oose.repairing.occasions import SETTLE, Occasions
 from oose.repairing.repair import Repair
 from oose.repairing.retries import Retries
 from oose.repairing.shares import CARE, repairing, slices_of
@@ -173,7 +173,8 @@ class Repairing:
                 mine=len(self._slices),
                 n=len(prisms),
             )
-        self._occasions.look((self._fleet, self._slices), now)
+        if self._occasions.look((self._fleet, self._slices), now):
+            self._retries.hurry(now + SETTLE)
 
     def _may_go_on(self) -> bool:
         try:

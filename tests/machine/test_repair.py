@@ -452,6 +452,20 @@ async def test_what_fails_is_said_once_and_tried_again_later(tmp_path: Path) -> 
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_fails_is_tried_again_soon_where_stores_have_come_or_gone(
+    tmp_path: Path,
+) -> None:
+    async with mending(tmp_path) as at:
+        await at.put(b"hello", "s1")
+        at.sending.raises = Unavailable("It does not answer")
+        at.begin(repair_frequency=100_000.0)
+        await at.quiet(20 * FIRST)
+        at.sending.raises = None
+        await at.made.keeping.registry.deactivate("store:p1:s4")
+        assert await at.until(at.has(2)) < FIRST / 2
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_nobody_thought_of_is_in_the_log_and_tried_again_later(tmp_path: Path) -> None:
     async with mending(tmp_path) as at:
         await at.put(b"hello", "s1")

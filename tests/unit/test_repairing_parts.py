@@ -144,6 +144,19 @@ def test_what_fails_again_and_again_is_left_alone_for_longer_and_longer() -> Non
     assert not retries.waits("b", now)
 
 
+def test_what_failed_is_not_left_alone_for_long_where_something_has_changed() -> None:
+    retries = Retries()
+    for _ in range(8):
+        retries.failed("a", 0.0)
+    retries.failed("b", FIRST / 2 - FIRST)
+    retries.hurry(FIRST)
+    assert retries.due(FIRST / 2) == ["b"]
+    assert retries.waits("a", FIRST / 2)
+    assert retries.due(FIRST) == ["a"]
+    retries.failed("a", FIRST)
+    assert retries.waits("a", 200 * FIRST)  # how often it has failed is remembered
+
+
 def test_of_what_failed_the_last_are_remembered() -> None:
     retries = Retries(most=2)
     for name in "abc":
@@ -156,11 +169,11 @@ def test_of_what_failed_the_last_are_remembered() -> None:
 
 def test_all_is_looked_at_soon_after_a_change_and_every_so_often() -> None:
     occasions = Occasions(frequency=100.0)
-    occasions.look("first", 1000.0)
+    assert occasions.look("first", 1000.0)
     assert not occasions.is_due(1000.0)
     assert occasions.is_due(1000.0 + SETTLE)
     occasions.begun(1010.0)
-    occasions.look("first", 1020.0)
+    assert not occasions.look("first", 1020.0)
     assert not occasions.is_due(1109.0)
     assert occasions.is_due(1110.0)
     occasions.begun(1110.0)
