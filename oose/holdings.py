@@ -177,8 +177,8 @@ class Holdings:
 
         With `before` (ms) only one that is older, as the content was removed then: see `Burial`.
         With `until` (ms) the record, and so the clone, goes only before then: `Conflict`. A process
-        that stood still may come to it when others count on the clone by now. `Coming` while the
-        same is being uploaded to this store.
+        that stood still may come to it when others count on the clone by now. While the same is
+        being uploaded to this store it stays: `Coming`, or without `before` `Conflict`.
         """
         self._check_in_time(content_hash, until)
         if before is not None:
@@ -186,7 +186,7 @@ class Holdings:
         else:
             async with self.volume.passage.going(content_hash):
                 if self.volume.passage.is_coming(content_hash):
-                    raise coming(content_hash, self.place)
+                    raise Conflict(coming(content_hash, self.place).message)
                 found = await self.volume.find(content_hash)
                 await self._forget(content_hash, until)  # also where only a record was left
                 if found is None:

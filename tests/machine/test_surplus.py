@@ -286,6 +286,19 @@ async def test_a_store_that_stood_still_removes_nothing_after_the_claim_has_run_
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_store_to_which_the_same_is_coming_says_that_it_will_not(tmp_path: Path) -> None:
+    async with cluster(tmp_path, *FOUR) as made:
+        known = await make(made, "s1", "s2", "s3")
+        for store in made.stores.values():
+            await store.holdings.volume.passage.come(HELLO)
+        assert len(await made.surplus("prism1").trim(HELLO, known)) == 3
+        assert await (await claims(made)).get(HELLO) is None
+        for store in made.stores.values():
+            store.holdings.volume.passage.came(HELLO)
+        assert len(await made.surplus("prism2").trim(HELLO, known)) == 2
+
+
+@pytest_twisted.ensureDeferred
 async def test_while_a_store_may_still_remove_a_clone_nobody_else_counts_on_it(
     tmp_path: Path,
 ) -> None:

@@ -9,7 +9,6 @@ import pytest_twisted
 from attrs import evolve
 
 from oose.address import old_relative_path
-from oose.burial import Coming
 from oose.disk import IDENTITY
 from oose.errors import Conflict, NotFound, Unavailable
 from oose.holdings import Holdings
@@ -271,7 +270,7 @@ async def test_a_removal_removes_also_what_another_wrote_meanwhile(
 @pytest_twisted.ensureDeferred
 async def test_what_is_just_coming_is_not_removed(store: Holdings, record: InventoryRecord) -> None:
     await store.volume.passage.come(HASH)
-    with pytest.raises(Coming, match="being uploaded to p1:s1"):
+    with pytest.raises(Conflict, match="being uploaded to p1:s1"):
         await store.remove(HASH)
     assert path_of(store, record).read_bytes() == DATA
     assert await store.record(HASH) == record
