@@ -6,6 +6,7 @@ name is in `incoming` too. One that is being removed is there when its record is
 
 from collections.abc import Sequence
 
+from oose.incoming import explained
 from oose.metadata.documents import Document, Write
 from oose.sweeping.layout import Seen
 from oose.sweeping.site import LOOKS, Site
@@ -71,7 +72,9 @@ def path_of(document: Document) -> str:
 
 def being_received(site: Site) -> set[str]:
     """The hashes of what is visible or about to be, and has no record yet."""
-    return {each.hash for each in site.disk.left_behind() if each.hash is not None}
+    site.check()
+    with explained(site.disk.name):
+        return {each.hash for each in site.disk.left_behind() if each.hash is not None}
 
 
 def writes_of(site: Site, new: Sequence[Seen]) -> Sequence[Write]:

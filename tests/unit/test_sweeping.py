@@ -379,20 +379,21 @@ async def test_a_record_whose_file_cannot_be_looked_for_stays(
     assert A in report["named"]["unreadable"][0]
 
 
+@pytest.mark.parametrize("moment", ["before being_received", "after put_many"])
 @pytest_twisted.ensureDeferred
 async def test_a_disk_that_goes_while_strays_are_looked_at_again_ends_it(
-    swept: Sweeping,
+    moment: str, swept: Sweeping
 ) -> None:
     swept.file(NEW(A, "mp4"))
     root = swept.store.volume.disk.root
 
     async def unmount(name: str) -> None:
-        if name == "after put_many":
+        if name == moment:
             root.rename(root.with_name("away"))
 
     swept.hooked.hook = unmount
     report = await swept.scan()
-    assert list(await swept.records()) == [A]
+    assert list(await swept.records()) == ([A] if moment == "after put_many" else [])
     assert "is not there" in report["error"]
 
 
