@@ -90,6 +90,7 @@ class Shared:
     inventory: SharedDocuments = field(init=False)
     content: SharedDocuments = field(init=False)
     heartbeat: SharedDocuments = field(init=False)
+    is_away: bool = False
 
     def __attrs_post_init__(self) -> None:
         for name in ("peer", "inventory", "content", "heartbeat"):
@@ -99,7 +100,8 @@ class Shared:
 class Reached:
     """A database as one process reaches it: meets `Inventory`."""
 
-    def __init__(self, documents: SharedDocuments, life: Life) -> None:
+    def __init__(self, shared: Shared, documents: SharedDocuments, life: Life) -> None:
+        self._shared = shared
         self._documents = documents
         self._life = life
         self._hops: Hops = life.hops
@@ -138,7 +140,7 @@ class Reached:
         return await self._ask(lambda: at_once(self._documents.put_many(writes)))
 
     async def changes(self, since: str | None, patience: float) -> Changes:
-        await self._life.later(lambda: None)
+        await self._life.later(self._fail)
         return await self._documents.changes(since, patience)
 
     def _rows(self, start: str, end: str) -> Iterable[Document]:
@@ -159,7 +161,7 @@ class Reached:
         return await self._life.later(ask)
 
     def _fail(self) -> None:
-        if self._hops.mischance(AWAY):
+        if self._shared.is_away or self._hops.mischance(AWAY):
             raise Unavailable("The database is away", retry_after=1)
 
 

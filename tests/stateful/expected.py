@@ -6,8 +6,8 @@ from typing import Literal
 
 from attrs import define, field
 
-Kind = Literal["upload", "removal", "protection", "release", "wish"]
-Outcome = Literal["done", "failed", "dead"]
+Kind = Literal["upload", "removal", "protection", "release", "wish", "move"]
+Outcome = Literal["done", "failed", "dead", "left"]
 Fate = Literal["there", "gone", "either"]
 RECENT = 600.0  # seconds in which a clone that was read counts as good without another look
 
@@ -66,28 +66,17 @@ class Expected:
 
     @property
     def wishes(self) -> set[int | None]:
-        """How many clones somebody may have wished last; None for as many as usual."""
-        found: set[int | None] = set()
-        wishes = self.of("wish")
-        done = [each for each in wishes if each.is_done]
-        for each in wishes:
-            if not any(each.is_before(later) for later in done if later is not each):
-                found.add(each.value)
-        if not done:
-            found.add(None)
-        return found
+        """How many clones may be wished: None for as many as usual, as after a removal."""
+        both = self.of("wish", "removal")
+        found = {each.value if each.kind == "wish" else None for each in last(both)}
+        return found if any(each.is_done for each in both) else found | {None}
 
     @property
     def protections(self) -> set[bool]:
         """Whether it may be protected."""
         both = self.of("protection", "release")
-        done = [each for each in both if each.is_done]
-        found = {
-            each.kind == "protection"
-            for each in both
-            if not any(each.is_before(later) for later in done if later is not each)
-        }
-        return found if done else found | {False}
+        found = {each.kind == "protection" for each in last(both)}
+        return found if any(each.is_done for each in both) else found | {False}
 
     def harmed(self, now: float, place: str, before: int, after: int) -> None:
         """The machine has done something to a good copy of it; how many there were, and are."""
@@ -100,3 +89,13 @@ class Expected:
         recent = [(place, before) for when, place, before in self.harms if when >= since]
         places = {place for place, _ in recent}
         return len(places) >= least and max((n for _, n in recent), default=0) > least
+
+
+def last(happenings: Sequence[Happening]) -> Sequence[Happening]:
+    """Those that may have had the last word: which had it among them nobody knows."""
+    done = [each for each in happenings if each.is_done]
+    return [
+        each
+        for each in happenings
+        if not any(each.is_before(later) for later in done if later is not each)
+    ]

@@ -7,6 +7,7 @@ from oose.contents import Content
 from oose.metadata.records import InventoryRecord
 from oose.tombstones import is_buried
 from tests.stateful.expected import RECENT, Expected
+from tests.stateful.harming import good
 from tests.stateful.process import CLONES
 from tests.stateful.shelves import Shelf
 from tests.unit.at_once import at_once
@@ -31,16 +32,16 @@ def look(world: "World") -> None:
 
 
 def look_at(world: "World", content: Expected) -> None:
-    good = world.good(content)
-    if content.fate == "there" and not good and not content.is_destroyed:
+    left = good(world, content)
+    if content.fate == "there" and not left and not content.is_destroyed:
         least = min(CLONES.minimum if wish is None else wish for wish in content.wishes)
         # Where each of those that were to stay was read just before, others may have gone.
-        assert content.is_unlucky(least, world.now - RECENT), f"{content.hash} is lost"
+        assert content.is_unlucky(least, world.looked - RECENT), f"{content.hash} is lost"
         content.is_destroyed = True
     if content.guarded is not None:
-        assert content.guarded <= good, f"{content.hash} is protected: {content.guarded}, {good}"
+        assert content.guarded <= left, f"{content.hash} is protected: {content.guarded}, {left}"
     elif world.is_idle and content.protections == {True}:
-        content.guarded = good
+        content.guarded = left
 
 
 # After quiet time.
@@ -77,19 +78,17 @@ def records(world: "World", content: Expected) -> dict[str, InventoryRecord]:
 
 
 def wrong(world: "World", content: Expected) -> Iterator[str]:
-    known, good = records(world, content), world.good(content)
+    known, whole = records(world, content), good(world, content)
     there = {place for place, shelf in world.shelves.items() if shelf.presence == "there"}
     serving = serving_stores(world)
     for place in known.keys() & there:
         yield from wrong_clone(world.shelves[place], known[place], content)
     if content.fate == "gone" or (content.fate == "either" and is_gone(world, content)):
         listed = known.keys() & there  # a removal that was cut short knows nothing of the others
-        if good & there or listed:
-            yield f"is removed, and on {sorted(good & there)}, listed on {sorted(listed)}"
-    elif good & serving:
+        if whole & there or listed:
+            yield f"is removed, and on {sorted(whole & there)}, listed on {sorted(listed)}"
+    elif whole & serving:
         yield from miscounted(world, content, known.keys() & serving)
-    elif good or not content.is_destroyed:
-        return  # on disks that are away, or on stores that do not count
 
 
 def serving_stores(world: "World") -> set[str]:
@@ -124,8 +123,9 @@ def is_gone(world: "World", content: Expected) -> bool:
 def miscounted(world: "World", content: Expected, live: set[str]) -> Iterator[str]:
     """`live` are the stores that count and have a clone."""
     serving = serving_stores(world)
-    machines = {role.machine for role in world.roles for each in role.stores if each in serving}
-    most = len(machines) if len(machines) > 1 else len(serving)
+    able = live | (serving - world.read_only)
+    machines = {role.machine for role in world.roles for each in role.stores if each in able}
+    most = len(machines) if len(machines) > 1 else len(able)
     count, is_protected = len(live), True in content.protections
     wishes = [CLONES.minimum if wish is None else wish for wish in content.wishes]
     if not any(min(wish, most) <= count and (count <= wish or is_protected) for wish in wishes):

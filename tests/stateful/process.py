@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from attrs import define, evolve, field, frozen
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from oose.assembly import Assembly
@@ -94,10 +95,10 @@ class Databases:
     """Meets `oose.databases.Databases`, as one process reaches them."""
 
     def __init__(self, shared: Shared, life: Life) -> None:
-        self.peer = Reached(shared.peer, life)
-        self.inventory = Reached(shared.inventory, life)
-        self.content = Reached(shared.content, life)
-        self.heartbeat = Reached(shared.heartbeat, life)
+        self.peer = Reached(shared, shared.peer, life)
+        self.inventory = Reached(shared, shared.inventory, life)
+        self.content = Reached(shared, shared.content, life)
+        self.heartbeat = Reached(shared, shared.heartbeat, life)
         self.accounts = OneUser()
         self.own_accounts = None
         self.first_clones = None
@@ -198,7 +199,20 @@ class Driven(Engine):
     def _listen(self) -> None:
         rooms = [*self._assembly.stores, self._assembly.prism]
         for room, bound in zip(rooms, self._bound, strict=False):
-            self._place.network.listeners[self._url(bound)] = Listener(self._life, room)
+            port: Any = Port(self._place.network, self._url(bound))
+            port.network.listeners[port.url] = Listener(self._life, room)
+            self._ports.append(port)
+
+
+@frozen
+class Port:
+    """Where a process listens."""
+
+    network: Network
+    url: str
+
+    def stopListening(self) -> None:  # noqa: N802 # Twisted's name
+        self.network.listeners.pop(self.url, None)
 
 
 class Locked:
@@ -228,11 +242,16 @@ class Process:
         self.engine.privilegedStartService()
         self.engine.startService()
 
+    def stop(self) -> "Deferred[None]":
+        """As SIGTERM does it, but that nothing is waited for that others have asked for."""
+        return self.engine.stopService()
+
     @property
     def is_up(self) -> bool:
         """Whether it is ready and alive."""
         starting = self.engine.starting
-        return starting is not None and starting.called and not self.life.is_over
+        is_ready = starting is not None and starting.called
+        return is_ready and bool(self.engine.running) and not self.life.is_over
 
     def kill(self) -> None:
         """As SIGKILL does it."""

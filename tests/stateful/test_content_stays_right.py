@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.stateful import harming
 from tests.stateful.expected import Expected
 from tests.stateful.process import Process
 from tests.stateful.world import PLACES, PRISMS, ROLES, SKEWS, World
@@ -54,6 +55,10 @@ class Everything(RuleBasedStateMachine):
         """That of a process, while it is up."""
         process = self.world.processes[name]
         return process if process.is_up else None
+
+    def operator(self, name: str) -> Process | None:
+        """The same, while its registry can be written to."""
+        return None if self.world.place.shared.is_away else self.prism(name)
 
     def go_on(self, order: int, count: int | None) -> None:
         self.world.set_order(order)
@@ -101,23 +106,62 @@ class Everything(RuleBasedStateMachine):
             self.world.restore(process, place, self.content(content))
             self.world.go_on(count)
 
+    @rule(
+        prism=prisms,
+        content=contents,
+        source=places,
+        to=st.one_of(st.none(), places),
+        order=orders,
+        count=counts,
+    )
+    def move(
+        self,
+        prism: str,
+        content: int,
+        source: str,
+        to: str | None,
+        order: int,
+        count: int | None,
+    ) -> None:
+        process = self.prism(prism)
+        if process is not None:
+            self.world.set_order(order)
+            self.world.move(process, self.content(content), source, to)
+            self.world.go_on(count)
+
+    @rule(number=st.integers(0, 5))
+    def leave(self, number: int) -> None:
+        self.world.leave(number)
+
+    @rule(prism=prisms, place=places, writable=st.booleans())
+    def set_writable(self, prism: str, place: str, writable: bool) -> None:
+        process = self.operator(prism)
+        if process is not None:
+            self.world.set_writable(process, place, writable=writable)
+
+    @rule(name=names, order=orders, count=counts)
+    def stop(self, name: str, order: int, count: int | None) -> None:
+        self.world.set_order(order)
+        self.world.stop(name)
+        self.world.go_on(count)
+
     @rule(prism=prisms, peer=st.sampled_from([*PLACES, "p1", "p2"]), active=st.booleans())
     def order(self, prism: str, peer: str, active: bool) -> None:
-        process = self.prism(prism)
+        process = self.operator(prism)
         if process is not None:
             self.world.order(process, peer, active=active)
 
     @rule(place=places, content=contents, old=st.booleans(), ext=extensions)
     def put_there(self, place: str, content: int, old: bool, ext: str) -> None:
-        self.world.stray(place, self.content(content), old=old, ext=ext)
+        harming.put_there(self.world, place, self.content(content), old=old, ext=ext)
 
     @rule()
     def make_backup(self) -> None:
-        self.world.make_backup()
+        self.world.backup = self.world.place.shared.inventory.copy()
 
     @rule()
     def restore_backup(self) -> None:
-        self.world.restore_backup()
+        harming.restore_backup(self.world)
 
     # What happens to machines.
 
@@ -140,31 +184,35 @@ class Everything(RuleBasedStateMachine):
 
     @rule(prism=prisms, peer=st.sampled_from([*PLACES, "p1", "p2"]))
     def vote_down(self, prism: str, peer: str) -> None:
-        process = self.prism(prism)
+        process = self.operator(prism)
         if process is not None:
             self.world.vote(process, peer, down=True)
 
     @rule(prism=prisms, peer=st.sampled_from([*PLACES, "p1", "p2"]))
     def bring_back(self, prism: str, peer: str) -> None:
-        process = self.prism(prism)
+        process = self.operator(prism)
         if process is not None:
             self.world.vote(process, peer, down=False)
 
     @rule(place=places, content=contents, how=st.integers(0, 3), at=st.integers(0, 30))
     def harm(self, place: str, content: int, how: int, at: int) -> None:
-        self.world.harm(place, self.content(content), how, at)
+        harming.harm(self.world, place, self.content(content), how, at)
+
+    @rule(away=st.booleans())
+    def database(self, away: bool) -> None:
+        self.world.place.shared.is_away = away
 
     @rule(place=places, content=contents)
     def lose_record(self, place: str, content: int) -> None:
-        self.world.lose_record(place, self.content(content))
+        harming.lose_record(self.world, place, self.content(content))
 
     @rule(place=places, presence=st.sampled_from(["gone", "empty"]))
     def take_away(self, place: str, presence: Any) -> None:
-        self.world.take_away(place, presence)
+        self.world.shelves[place].take_away(presence)
 
     @rule(place=places)
     def bring_disk(self, place: str) -> None:
-        self.world.bring_disk(place)
+        self.world.shelves[place].bring_back()
 
     # Time.
 

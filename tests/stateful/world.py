@@ -1,7 +1,6 @@
 """The cluster that everything happens to, and what is to be so at any time and in the end."""
 
-import os
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -13,17 +12,17 @@ from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from oose.address import old_relative_path, relative_path
 from oose.errors import OoseError
 from oose.prism import Prism
 from oose.sweeping.comparing import Comparing
 from tests.stateful.database import Shared
 from tests.stateful.expected import Expected, Happening, Kind
+from tests.stateful.harming import good
 from tests.stateful.hops import Crashed, Hops
 from tests.stateful.judging import judge, look
 from tests.stateful.network import Network
 from tests.stateful.process import DAY, Place, Process, Role
-from tests.stateful.shelves import Presence, Shelf
+from tests.stateful.shelves import Shelf
 from tests.unit.at_once import at_once
 
 EPOCH = 1_600_000_000.0  # seconds: before any time that a file's system says
@@ -78,13 +77,15 @@ class World:
     roles: Sequence[Role] = ROLES
     processes: dict[str, Process] = field(factory=dict)
     inactive: set[str] = field(factory=set)  # ids of peers
+    read_only: set[str] = field(factory=set)  # stores
     backup: Any = None
+    looked: float = EPOCH  # when
     is_right: bool = True  # as far as was looked
     are_all_new: bool = False  # all processes, and nothing has happened since
     log: list[str] = field(factory=list)
     _turn: int = 0
     _unsure: list[Happening] = field(factory=list)
-    _running: dict[Happening, Process] = field(factory=dict)
+    _running: dict[Happening, tuple[Process, "Deferred[Any]"]] = field(factory=dict)
     place: Place = field(init=False)
     ear: ILogObserver = field(init=False)
 
@@ -150,9 +151,20 @@ class World:
             return
         process.kill()
         self._turn += 1
-        for happening, by in list(self._running.items()):
+        for happening, (by, _) in list(self._running.items()):
             if by is process:
                 self._end(happening, "dead")
+
+    def stop(self, name: str) -> None:
+        """As an operator does it."""
+        process = self.processes[name]
+        if process.is_up:
+
+            def stopped(result: object) -> None:
+                if self.processes[name] is process:
+                    self.kill(name)
+
+            _ = process.stop().addBoth(stopped)
 
     def restart(self, name: str) -> None:
         old = self.processes[name]
@@ -173,7 +185,6 @@ class World:
         content.happenings.append(happening)
         if kind in ("release", "protection"):
             content.guarded = None
-        self._running[happening] = process
 
         def ended(result: Any) -> None:
             if happening.outcome is not None:
@@ -184,14 +195,17 @@ class World:
             self._end(happening, "failed" if isinstance(result, Failure) else "done")
             self.log.append(f"{kind} {content.hash[:6]} {happening.outcome} {result}"[:200])
             if kind == "upload" and happening.is_done:
-                content.is_destroyed = content.is_destroyed and not self.good(content)
+                content.is_destroyed = content.is_destroyed and not good(self, content)
 
-        _ = Deferred.fromCoroutine(work).addBoth(ended)
+        running = Deferred.fromCoroutine(work)
+        self._running[happening] = process, running
+        _ = running.addBoth(ended)
         return happening
 
     def _end(self, happening: Happening, outcome: Any) -> None:
         happening.outcome = outcome
-        if happening.value == AWAY_FROM_HERE and outcome != "done":
+        is_unsure = happening.value == AWAY_FROM_HERE or outcome == "left"
+        if is_unsure and outcome != "done":
             self._unsure.append(happening)  # it may go on where it was asked for
         else:
             happening.ended = self._turn
@@ -221,6 +235,21 @@ class World:
         )
         self.begin("wish", content, process, work, wanted)
 
+    def move(self, process: Process, content: Expected, source: str, target: str | None) -> None:
+        repairing = process.assembly.stewardship.repairing
+        assert repairing is not None
+        work = repairing._clones.move(content.hash, source, target)
+        self.begin("move", content, process, work)
+
+    def leave(self, number: int) -> None:
+        """Somebody does not wait any longer for what was asked for."""
+        running = list(self._running.items())
+        if running:
+            happening, (_, deferred) = running[number % len(running)]
+            self._turn += 1
+            self._end(happening, "left")
+            deferred.cancel()
+
     def restore(self, process: Process, place: str, content: Expected) -> None:
         """Out of a store's quarantine."""
         work = process.assembly._peers.ask(
@@ -238,6 +267,13 @@ class World:
         if not active:
             self.inactive |= {id_of(peer)}
 
+    def set_writable(self, process: Process, place: str, *, writable: bool) -> None:
+        with self.calm():
+            run(process.assembly.registry.set_writable(id_of(place), writable))
+        self.read_only -= {place}
+        if not writable:
+            self.read_only |= {place}
+
     def vote(self, process: Process, peer: str, *, down: bool) -> None:
         """The cluster's word."""
         registry = process.assembly.registry
@@ -253,67 +289,13 @@ class World:
         finally:
             self.hops.is_calm = False
 
-    # What the machine does.
-
-    def good(self, content: Expected) -> set[str]:
-        """The places with a good copy, also those whose disk is away."""
-        return {
-            place
-            for place, shelf in self.shelves.items()
-            if any(content.is_good(path.read_bytes()) for path in shelf.copies(content.hash))
-        }
-
-    def harm(self, place: str, content: Expected, how: int, at: int) -> None:
-        """Do something to each copy of a content on one store."""
-        before = self.good(content)
-        for path in list(self.shelves[place].copies(content.hash)):
-            HARMS[how](path, at)
-        after = self.good(content)
-        if place in before - after:
-            content.harmed(self.now, place, len(before), len(after))
-        if content.guarded is not None:
-            content.guarded.discard(place)
-
-    def stray(self, place: str, content: Expected, *, old: bool, ext: str) -> None:
-        """Somebody puts a copy there that was on another disk for long."""
-        shelf = self.shelves[place]
-        form = old_relative_path if old else relative_path
-        path = shelf.content / form(content.hash, ext)
-        if shelf.presence != "there" or path.exists():
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / "stray"
-        draft.write_bytes(content.data)
-        os.utime(draft, (EPOCH - DAY, EPOCH - DAY))
-        draft.rename(path)
-        if not content.of("upload"):  # it may be found, or not
-            self._turn += 2
-            content.happenings.append(
-                Happening("upload", self._turn - 1, ended=self._turn, outcome="failed")
-            )
-
-    def take_away(self, place: str, presence: Presence) -> None:
-        self.shelves[place].take_away(presence)
-
-    def bring_disk(self, place: str) -> None:
-        self.shelves[place].bring_back()
-
-    def lose_record(self, place: str, content: Expected) -> None:
-        self.place.shared.inventory.lose(f"{content.hash}:{place}")
-
-    def make_backup(self) -> None:
-        self.backup = self.place.shared.inventory.copy()
-
-    def restore_backup(self) -> None:
-        if self.backup is not None:
-            self.place.shared.inventory.restore(self.backup)
-
     # What is to be so.
 
     def check(self) -> None:
         """What is never otherwise."""
         is_right, self.is_right = self.is_right, False
         look(self)
+        self.looked = self.now
         self.is_right = is_right
 
     def quieten(self, *, bring_back: bool, restart: bool) -> None:
@@ -322,14 +304,16 @@ class World:
         self.go_on(None)
         self.hops.is_calm = True
         self.are_all_new = restart
+        self.place.shared.is_away = False
         for name in self.processes:
             if restart:
                 self.kill(name)
             self.restart(name)
         if bring_back:
             for place in PLACES:
-                self.bring_disk(place)
+                self.shelves[place].bring_back()
         self.pass_time([1.0, 1.0, 6.0])
+        self.check()
         first = self.processes["A"]
         for peer in first.assembly.registry.peers():
             if peer.voted:
@@ -360,36 +344,6 @@ def prism_of(process: Process) -> Prism:
     prism = process.assembly.prism
     assert prism is not None
     return prism
-
-
-def lose(path: Path, at: int) -> None:
-    path.unlink()
-
-
-def flip(path: Path, at: int) -> None:
-    """One bit; an empty file grows one."""
-    data = bytearray(path.read_bytes() or b"x")
-    data[at % len(data)] ^= 1
-    overwrite(path, bytes(data))
-
-
-def cut(path: Path, at: int) -> None:
-    data = path.read_bytes()
-    overwrite(path, data[: at % (len(data) + 1)])
-
-
-def lengthen(path: Path, at: int) -> None:
-    overwrite(path, path.read_bytes() + b"x" * (at + 1))
-
-
-def overwrite(path: Path, data: bytes) -> None:
-    """The disk does that: no time is noted."""
-    status = path.stat()
-    path.write_bytes(data)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-HARMS: Sequence[Callable[[Path, int], None]] = (lose, flip, cut, lengthen)
 
 
 async def upload(process: Process, content: Expected, ext: str) -> Any:
