@@ -573,7 +573,7 @@ async def test_how_far_it_is_is_kept_every_few_seconds(swept: Sweeping) -> None:
     async def time_passes(name: str) -> None:
         if name == "before _take_step":
             swept.keeping.clock.advance(1)
-        if name == "after save":
+        if name == "after keep_on":
             kept.append(json.loads(path.read_text()))
 
     swept.file(NEW(A, "mp4"))
