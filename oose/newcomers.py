@@ -27,6 +27,7 @@ from oose.whole_files import WholeFile, keep_together
 
 LANES = 2  # batches at once: one waits for the disk while another makes its files
 _log = part("upload")
+_of_store = part("store")
 
 
 @define(eq=False)
@@ -73,6 +74,7 @@ class Newcomers:
             passage.came(record.hash)
         if is_kept:
             self._first_clones.written(record)
+            _of_store.debug("{path} is on {store}", path=record.relative_path, store=record.store)
         if newcomer.leftover is not None:
             why = newcomer.leftover
             _log.warn("{why}; the next start clears what is left of {id}", why=why, id=record.id)
