@@ -252,6 +252,10 @@ class Disk:
 
     def find(self, content_hash: str) -> Found | None:
         """The file of that hash, in today's layout or that of 2.x."""
+        return next(self.find_all(content_hash), None)
+
+    def find_all(self, content_hash: str) -> Iterator[Found]:
+        """The same where there are several, whoever has put them there."""
         for form in (relative_path, old_relative_path):
             path = PurePosixPath(form(content_hash, "x"))
             stem = path.stem + "."
@@ -259,8 +263,7 @@ class Disk:
                 if name.startswith(stem):
                     found = self.look_at(str(path.with_name(name)))
                     if found is not None:
-                        return found
-        return None
+                        yield found
 
     def _names(self, folder: PurePosixPath) -> Sequence[str]:
         with explained(self.name), suppress(FileNotFoundError, NotADirectoryError):

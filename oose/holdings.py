@@ -123,11 +123,15 @@ class Holdings:
             return await self.volume.open((await self.found(record.hash)).relative_path)
 
     async def found(self, content_hash: str) -> Found:
-        """The file of a hash; `NotFound`."""
-        found = await self.volume.find(content_hash)
-        if found is None:
+        """The file of a hash, of several the one that is recorded; `NotFound`."""
+        files = await self.volume.find_all(content_hash)
+        if not files:
             raise not_here(content_hash)
-        return found
+        if len(files) > 1:
+            record = await self.record(content_hash)
+            known = record.relative_path if record is not None else None
+            files = [each for each in files if each.relative_path == known] or files
+        return files[0]
 
     async def record(self, content_hash: str) -> InventoryRecord | None:
         """The inventory's record of this store's clone."""

@@ -137,6 +137,14 @@ class Volume:
         await self.pool.run(self.disk.check)
         return await self.pool.run(self.disk.find, content_hash)
 
+    async def find_all(self, content_hash: str) -> Sequence[Found]:
+        """See `Disk.find_all`; `Unavailable` when the disk is not there."""
+        return await self.pool.run(self._find_all, content_hash)
+
+    def _find_all(self, content_hash: str) -> Sequence[Found]:
+        self.disk.check()
+        return list(self.disk.find_all(content_hash))
+
     async def find_each(self, hashes: Sequence[str]) -> Mapping[str, Found]:
         """The same of several, those that are there; some at a time."""
         found: dict[str, Found] = {}

@@ -8,7 +8,7 @@ import pytest
 import pytest_twisted
 from attrs import evolve
 
-from oose.address import old_relative_path
+from oose.address import old_relative_path, relative_path
 from oose.disk import IDENTITY
 from oose.errors import Conflict, NotFound, Unavailable
 from oose.holdings import Holdings
@@ -112,6 +112,22 @@ async def test_a_file_in_another_layout_than_its_record_says_is_opened_too(
     file = await store.open(evolve(old, relative_path=f"{HASH[:2]}/{HASH[2:4]}/{HASH}.mp4"))
     assert file.whole == DATA
     file.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_several_files_the_recorded_one_is_found(
+    keeping: Keeping, store: Holdings
+) -> None:
+    record = await keeping.put(store, DATA, ext="txt")
+    for ext in ("bin", "zip"):
+        (store.volume.disk.content / relative_path(record.hash, ext)).write_bytes(b"other")
+    assert (await store.found(record.hash)).relative_path == record.relative_path
+    (store.volume.disk.content / record.relative_path).unlink()
+    assert (await store.found(record.hash)).ext == "bin"
+    document = await keeping.inventory.get(record.id)
+    assert document is not None
+    await keeping.inventory.delete(record.id, document.rev)
+    assert (await store.found(record.hash)).ext == "bin"
 
 
 @pytest_twisted.ensureDeferred
