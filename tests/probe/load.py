@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
 
@@ -25,6 +25,7 @@ class Load:
     reads: int = 0
     refused: list[str] = field(factory=list)
     refused_viewers: list[str] = field(factory=list)
+    working: list[Future[None]] = field(factory=list)
 
     def upload(self, client: Client) -> None:
         data = os.urandom(random.choice(SIZES))
@@ -56,10 +57,17 @@ class Load:
         uploads, reads = self.uploads + 5, self.reads + 5
 
         def look() -> None:
+            self.check()
             assert self.uploads >= uploads
             assert self.reads >= reads
 
         return look
+
+    def check(self) -> None:
+        """Raise what was wrong, if anything was."""
+        for each in self.working:
+            if each.done():
+                each.result()
 
 
 @contextmanager
@@ -74,10 +82,9 @@ def under_load(*clients: Client) -> Iterator[Load]:
                 work(client)
 
     with ThreadPoolExecutor(2) as pool:
-        working = [pool.submit(again_and_again, work) for work in (load.upload, load.read)]
+        load.working += (pool.submit(again_and_again, work) for work in (load.upload, load.read))
         try:
             yield load
         finally:
             is_over.set()
-    for each in working:
-        each.result()
+    load.check()

@@ -34,6 +34,26 @@ def is_good(world: "World", place: str, path: Path, content: Expected) -> bool:
     return is_kept and content.is_good(path.read_bytes())
 
 
+def files(world: "World") -> Sequence[tuple[Expected, str, Path]]:
+    """Each file of each content, and where it is."""
+    return [
+        (content, place, path)
+        for content in world.contents
+        for place, shelf in world.shelves.items()
+        for path in shelf.copies(content.hash)
+    ]
+
+
+def put_aside(world: "World") -> Sequence[tuple[str, Expected]]:
+    """What is in quarantine, and where."""
+    return [
+        (place, content)
+        for place, shelf in world.shelves.items()
+        for content in world.contents
+        if shelf.presence == "there" and any((shelf.root / "quarantine").glob(f"{content.hash}*"))
+    ]
+
+
 @contextmanager
 def harming(world: "World", contents: Sequence[Expected]) -> Iterator[None]:
     """What is lost within was destroyed by a machine."""

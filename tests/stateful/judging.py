@@ -96,8 +96,7 @@ def serving_stores(world: "World") -> set[str]:
     return {
         place
         for place, shelf in world.shelves.items()
-        if shelf.presence == "there"
-        and not {f"store:{place}", f"prism:{place.partition(':')[0]}"} & world.inactive
+        if shelf.presence == "there" and not {place, place.partition(":")[0]} & world.inactive
     }
 
 

@@ -33,7 +33,7 @@ ROLES = (
     Role("D", "m4", "g2", ["p2:s4", "p2:s5"]),
 )
 PLACES = tuple(place for role in ROLES for place in role.stores)
-PRISMS = ("A", "B")
+PEERS = (*PLACES, "p1", "p2")
 SKEWS = (0.0, 1.5, -1.5, 0.7)
 # In the end time passes like this, again and again.
 QUIET = (1.0, 1.0, 6.0, 1.0, 1.0, 61.0, 6.0, 1.0, 1.0, 61.0, 1.0, 1.0, 1000.0, 1.0, 1.0, 6.0)
@@ -76,7 +76,7 @@ class World:
     shelves: dict[str, Shelf] = field(factory=dict)
     roles: Sequence[Role] = ROLES
     processes: dict[str, Process] = field(factory=dict)
-    inactive: set[str] = field(factory=set)  # ids of peers
+    inactive: set[str] = field(factory=set)  # peers
     read_only: set[str] = field(factory=set)  # stores
     backup: Any = None
     looked: float = EPOCH  # when
@@ -155,16 +155,14 @@ class World:
             if by is process:
                 self._end(happening, "dead")
 
-    def stop(self, name: str) -> None:
+    def stop(self, process: Process) -> None:
         """As an operator does it."""
-        process = self.processes[name]
-        if process.is_up:
 
-            def stopped(result: object) -> None:
-                if self.processes[name] is process:
-                    self.kill(name)
+        def stopped(result: object) -> None:
+            if self.processes[process.role.name] is process:
+                self.kill(process.role.name)
 
-            _ = process.stop().addBoth(stopped)
+        _ = process.stop().addBoth(stopped)
 
     def restart(self, name: str) -> None:
         old = self.processes[name]
@@ -174,6 +172,28 @@ class World:
 
     def up(self) -> Sequence[Process]:
         return [each for each in self.processes.values() if each.is_up]
+
+    def dead(self) -> Sequence[str]:
+        return [name for name, each in self.processes.items() if each.life.is_over]
+
+    def prisms(self) -> Sequence[Process]:
+        """Those of processes that are up."""
+        return [each for each in self.up() if each.role.prism is not None]
+
+    def mend(self) -> None:
+        """Have everything there again."""
+        self.place.shared.is_away = False
+        for shelf in self.shelves.values():
+            shelf.bring_back()
+        for name in self.dead():
+            self.restart(name)
+        for prism in self.prisms()[:1]:
+            for peer in sorted(self.inactive):
+                self.order(prism, peer, active=True)
+            for place in sorted(self.read_only):
+                self.set_writable(prism, place, writable=True)
+            for peer in PEERS:
+                self.vote(prism, peer, down=False)
 
     # What somebody wishes.
 
@@ -260,14 +280,18 @@ class World:
     def order(self, process: Process, peer: str, *, active: bool) -> None:
         """The administrator's word on a peer."""
         registry = process.assembly.registry
+        if self.place.shared.is_away:
+            return
         with self.calm():
             change = registry.activate if active else registry.deactivate
             run(change(id_of(peer)))
-        self.inactive -= {id_of(peer)}
+        self.inactive -= {peer}
         if not active:
-            self.inactive |= {id_of(peer)}
+            self.inactive |= {peer}
 
     def set_writable(self, process: Process, place: str, *, writable: bool) -> None:
+        if self.place.shared.is_away:
+            return
         with self.calm():
             run(process.assembly.registry.set_writable(id_of(place), writable))
         self.read_only -= {place}
@@ -277,6 +301,8 @@ class World:
     def vote(self, process: Process, peer: str, *, down: bool) -> None:
         """The cluster's word."""
         registry = process.assembly.registry
+        if self.place.shared.is_away:
+            return
         with self.calm():
             run((registry.vote_down if down else registry.bring_back)(id_of(peer)))
 
