@@ -329,10 +329,7 @@ class Assembly:
         )
         deliveries = self._make_deliveries(settings, lobby.stats)
         lobby.stats.sources["uploads"] = uploads.describe
-        if self.stewardship.repairing is not None:
-            lobby.stats.sources["repair"] = self.stewardship.repairing.describe_all
-        if self.stewardship.demand is not None:
-            lobby.stats.sources["demand"] = self.stewardship.demand.describe
+        lobby.stats.sources.update(self.stewardship.sources)
         limits = self.settings.retrieve
         retriever = Retriever(
             self._reactor,

@@ -167,6 +167,11 @@ class Disk:
             raise Unavailable(f"{self.content} is not the folder that it was when this began")
         self._seen, self._ground = seen, ground
 
+    @property
+    def ground(self) -> tuple[int, int] | None:
+        """Device and inode of `content` as it was when that was last checked."""
+        return self._ground
+
     def _away(self) -> Unavailable:
         return Unavailable(
             f"The disk of the store {self.name!r} is not there; nothing is written to its place"

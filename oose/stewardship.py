@@ -53,6 +53,7 @@ class Stewardship:
             )
             for each in stores
         }
+        self.sources: dict[str, Callable[[], Mapping[str, Any]]] = {}  # of a prism's `/stats`
         self.repairing: Repairing | None = None
         self.demand: Demand | None = None
         prism = settings.prism
@@ -78,6 +79,7 @@ class Stewardship:
                 now=now,
                 ready=databases.refuse_if_away,
             )
+            self.sources["repair"] = self.repairing.describe_all
         self.demand = Demand(
             prism.name,
             databases.content,
@@ -89,6 +91,7 @@ class Stewardship:
             now=now,
             chance=chance,
         )
+        self.sources["demand"] = self.demand.describe
 
     @property
     def count(self) -> Callable[[str], None]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from tests.process.twistd import free_port
+from tests.ports import free_port
 
 SERVER = Path(__file__).resolve().parent / "couchdb/node_modules/.bin/pouchdb-server"
 READY_IN = 60.0  # seconds, on a machine that is busy

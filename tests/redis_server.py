@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,17 +15,11 @@ from twisted.web.iweb import IPolicyForHTTPS
 
 from oose.redis import RedisConnection
 from oose.settings.model import RedisSettings
+from tests.ports import free_port
 from tests.real import reactor
 
 PATIENCE = 30.0  # seconds that a real component has to come up; it needs far less
 ANY_POLICY: IPolicyForHTTPS = BrowserLikePolicyForHTTPS()
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @define

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from attrs import define
+from attrs import define, field
 
 from oose.contents import Content, Contents
 from oose.disk import Disk, Found
+from oose.errors import Unavailable
 from oose.existence import Existence
 from oose.holdings import Holdings
 from oose.media_types import media_type_of
@@ -36,6 +37,7 @@ class Site:
     requests: Pace
     counts: Counts
     now: Callable[[], int]
+    _ground: tuple[int, int] | None = field(default=None, init=False)
 
     @property
     def disk(self) -> Disk:
@@ -47,8 +49,11 @@ class Site:
         return await self.store.volume.pool.run(call, *args)
 
     def check(self) -> None:
-        """`Unavailable` unless the disk is ours and has its content. Blocks."""
+        """`Unavailable` unless the disk is ours and was there all the time. Blocks."""
         self.disk.check()
+        if self._ground not in {None, self.disk.ground}:
+            raise Unavailable(f"{self.disk.content} is not the folder that it was")
+        self._ground = self.disk.ground
 
     def look_at(self, content_hash: str, path: str) -> Found | None:
         """The file of a hash at a path that is one of its own. Blocks."""

@@ -16,9 +16,10 @@ from oose.redis import RedisSessions
 from oose.settings.model import RedisSettings
 from tests.cli.asking import Asking
 from tests.cli.on_reactor import AskingBeside
+from tests.ports import free_port
 from tests.pouchdb import ADMIN, Pouchdb, start
 from tests.pouchdb import PASSWORD as ADMIN_PASSWORD
-from tests.process.twistd import REPOSITORY, free_port
+from tests.process.twistd import REPOSITORY
 from tests.redis_server import RedisServer, connected, running
 
 PASSWORD = "a good password"

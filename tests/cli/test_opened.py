@@ -15,8 +15,8 @@ from oose.databases import Cluster, OneMachine
 from oose.embedded.database import FILE_NAME
 from oose.errors import Conflict
 from tests.cli.on_reactor import react_here
+from tests.ports import free_port
 from tests.pouchdb import Pouchdb, start
-from tests.process.twistd import free_port
 from tests.redis_server import RedisServer, running
 
 

@@ -29,8 +29,8 @@ from tests.fault_proxy import (
     Truncated,
     proxied,
 )
+from tests.ports import free_port
 from tests.pouchdb import Pouchdb, start
-from tests.process.twistd import free_port
 from tests.real import reactor
 from tests.unit.couches import client_at
 

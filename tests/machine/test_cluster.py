@@ -18,8 +18,9 @@ from oose.settings.reader import check
 from oose.tap import put_together
 from tests.machine.running import Machine
 from tests.machine.talk import FORM, basic, exchange, parse, request
+from tests.ports import free_port
 from tests.pouchdb import Pouchdb, start
-from tests.redis_server import RedisServer, free_port, running, until
+from tests.redis_server import RedisServer, running, until
 from tests.unit.logged import logged
 
 PEER = ("peer", "p" * 20)

@@ -26,9 +26,10 @@ from tests.fault_proxy import (
 )
 from tests.machine.running import Machine, one_machine, running
 from tests.machine.talk import FORM, Response, form
+from tests.ports import free_port
 from tests.pouchdb import start
 from tests.real import reactor
-from tests.redis_server import PATIENCE, free_port, until
+from tests.redis_server import PATIENCE, until
 from tests.redis_server import running as redis
 
 TRACE = b"Traceback (most recent call last):"

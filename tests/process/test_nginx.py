@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.process.test_crashes import wait_for
-from tests.process.twistd import Place, Running, free_port, started
+from tests.process.twistd import Place, Running, started
 
 CONFIGURATION = """
 {user}

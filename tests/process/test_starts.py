@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.process.test_crashes import wait_for
-from tests.process.twistd import REPOSITORY, TWISTD, Place, free_port, started
+from tests.process.twistd import REPOSITORY, TWISTD, Place, started
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

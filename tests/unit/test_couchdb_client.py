@@ -23,7 +23,7 @@ from tests.fault_proxy import (
     Silence,
     Truncated,
 )
-from tests.process.twistd import free_port
+from tests.ports import free_port
 from tests.real import reactor
 from tests.unit.couches import Couch, client_at, couch_at
 from tests.unit.logged import logged

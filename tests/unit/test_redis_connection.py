@@ -10,7 +10,8 @@ from oose.errors import Unavailable
 from oose.purchases import Purchase, Session
 from oose.redis import RedisPurchases, RedisSessions
 from oose.redis.line import RedisLine
-from tests.redis_server import free_port, until
+from tests.ports import free_port
+from tests.redis_server import until
 from tests.unit.logged import logged
 from tests.unit.scripted_redis import MASTER, Asked, Conversation, Talk, talk, text
 

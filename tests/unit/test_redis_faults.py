@@ -17,8 +17,9 @@ from oose.purchases import Purchase, Session, token_digest
 from oose.purchasing import PurchaseDesk
 from oose.redis import EndedChannel, RedisConnection, RedisPurchases, RedisSessions
 from oose.tls import client_policy, self_signed
+from tests.ports import free_port
 from tests.real import reactor
-from tests.redis_server import ANY_POLICY, RedisServer, connected, free_port, running, until
+from tests.redis_server import ANY_POLICY, RedisServer, connected, running, until
 from tests.unit.kept import OneUser
 
 FAR = 4_000_000_000_000  # in 2096

@@ -12,8 +12,9 @@ from oose.errors import Unavailable
 from oose.redis import RedisConnection
 from oose.redis.replication import Replication
 from oose.settings.model import RedisSettings
+from tests.ports import free_port
 from tests.real import reactor
-from tests.redis_server import ANY_POLICY, free_port, until
+from tests.redis_server import ANY_POLICY, until
 from tests.unit.logged import logged
 from tests.unit.scripted_redis import Scripted, Talk, text
 
