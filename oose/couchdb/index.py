@@ -17,7 +17,7 @@ from oose.couchdb.reading import LAST
 from oose.couchdb.rows import text, understood
 from oose.errors import Unavailable
 from oose.log import part
-from oose.metadata.documents import Held
+from oose.metadata.documents import Held, held
 
 DOCUMENT = "_design/oose"
 HELD = """\
@@ -81,7 +81,7 @@ class Index:
             return None
         self._patience, self._is_told = PATIENCE, False
         with understood():
-            return [held(*row["key"], *row["value"]) for row in answer.value["rows"]]
+            return [_held(*row["key"], *row["value"]) for row in answer.value["rows"]]
 
     def _do_without(self, why: str) -> None:
         self._again_at = self._client.clock.seconds() + AGAIN
@@ -90,15 +90,6 @@ class Index:
         self._is_told = True
 
 
-def held(
-    place: str,
-    document_id: str,
-    rev: str,
-    path: str | None,
-    size: int | None,
-    created: int | None,
-    verified: int | None,
-) -> Held:
-    """What a row says."""
-    content_hash = text(document_id).partition(":")[0]
-    return Held(content_hash, text(rev), path or "", size or 0, created or 0, verified)
+def _held(place: str, document_id: object, rev: object, *fields: object) -> Held:
+    path, size, created, verified = fields
+    return held(text(document_id), text(rev), path, size, created, verified)

@@ -6,7 +6,7 @@ from oose.couchdb.client import CouchClient
 from oose.couchdb.documents import CouchDocuments
 from oose.couchdb.index import Index
 from oose.couchdb.reading import LAST, PAGE
-from oose.metadata.documents import Document, Held
+from oose.metadata.documents import Document, Held, held
 
 
 class CouchInventory(CouchDocuments):
@@ -44,22 +44,22 @@ class CouchInventory(CouchDocuments):
         found: list[Held] = []
         while limit is None or len(found) < limit:
             rows = await self.range(start, prefix + LAST, limit=PAGE)
-            found += [held(row) for row in rows if row.id.partition(":")[2] == place]
+            found += [held_by(row) for row in rows if row.id.partition(":")[2] == place]
             if len(rows) < PAGE:
                 break
             start = behind(rows[-1].id)
         return found[:limit]
 
 
-def held(row: Document) -> Held:
+def held_by(row: Document) -> Held:
     """What a record says, in short."""
     body = row.body
-    return Held(
-        row.id.partition(":")[0],
+    return held(
+        row.id,
         row.rev,
-        body.get("relativePath") or "",
-        body.get("size") or 0,
-        body.get("createdAt") or 0,
+        body.get("relativePath"),
+        body.get("size"),
+        body.get("createdAt"),
         body.get("verifiedAt"),
     )
 

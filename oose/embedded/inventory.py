@@ -8,7 +8,7 @@ from attrs import frozen
 
 from oose.embedded.database import EmbeddedDatabase
 from oose.embedded.documents import LAST, EmbeddedDocuments
-from oose.metadata.documents import Held
+from oose.metadata.documents import Held, held
 
 AT_ONCE = 1000  # documents looked through in one read, so that others wait for no more
 
@@ -16,9 +16,8 @@ AT_ONCE = 1000  # documents looked through in one read, so that others wait for 
 # busy it has to wait for it a thousand times.
 HELD = """
 SELECT count(*), max(id), json_group_array(json_array(
-    substr(id, 1, instr(id, ':') - 1), rev, coalesce(json_extract(body, '$.relativePath'), ''),
-    coalesce(json_extract(body, '$.size'), 0), coalesce(json_extract(body, '$.createdAt'), 0),
-    json_extract(body, '$.verifiedAt')
+    id, rev, json_extract(body, '$.relativePath'), json_extract(body, '$.size'),
+    json_extract(body, '$.createdAt'), json_extract(body, '$.verifiedAt')
 )) FILTER (WHERE substr(id, instr(id, ':') + 1) = ?)
 FROM (
     SELECT id, rev, body FROM documents
@@ -50,7 +49,7 @@ class EmbeddedInventory(EmbeddedDocuments):
         start = max(prefix, behind(f"{after}:{place}")) if after else prefix
         while limit is None or len(found) < limit:
             page = await self._page(place, start, prefix + LAST)
-            found += [Held(*each) for each in json.loads(page.held)]
+            found += [held(*each) for each in json.loads(page.held)]
             if page.last is None or page.count < AT_ONCE:
                 break
             start = behind(page.last)

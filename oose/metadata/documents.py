@@ -66,6 +66,20 @@ class Held:
     verified: int | None
 
 
+def held(
+    document_id: str, rev: str, path: object, size: object, created: object, verified: object
+) -> Held:
+    """What a record's fields say, whatever they are."""
+    return Held(
+        document_id.partition(":")[0],
+        rev,
+        path if isinstance(path, str) else "",
+        size if isinstance(size, int) else 0,
+        created if isinstance(created, int) else 0,
+        verified if isinstance(verified, int) else None,
+    )
+
+
 class Documents(Protocol):
     """One database of documents. Every method is one request; none costs a request a row."""
 

@@ -153,7 +153,12 @@ async def test_a_damaged_record_is_told_with_what_it_says(keeps_inventory: Keeps
     name = hash_of(1)
     await inventory.put("nothing of ours", {"size": 5})
     rev = await inventory.put(f"{name}:{PLACE}", {"createdAt": NOW})
-    assert await inventory.held(PLACE) == [Held(name, str(rev), "", 0, NOW, None)]
+    nonsense = {"relativePath": 5, "size": "large", "createdAt": [1], "verifiedAt": "never"}
+    other = await inventory.put(f"{hash_of(2)}:{PLACE}", nonsense)
+    assert sorted(await inventory.held(PLACE), key=lambda each: each.created) == [
+        Held(hash_of(2), str(other), "", 0, 0, None),
+        Held(name, str(rev), "", 0, NOW, None),
+    ]
 
 
 @pytest_twisted.ensureDeferred
