@@ -14,8 +14,8 @@ class Counts:
 
     Records that were `made`, `corrected` (where the file is, its size) and `removed` (the file is
     gone); files that were `corrupt`, or `buried` (both are in quarantine); what was left alone:
-    `foreign` files, `duplicates` of one hash, and what is `unreadable`. `named` has the first of
-    these last three kinds.
+    `foreign` files, `duplicates` of one hash, what is `unreadable`, and `links` of version 2.x,
+    which nobody uses. `named` has the first of all these but links.
     """
 
     files: int = 0
@@ -28,6 +28,7 @@ class Counts:
     foreign: int = 0
     duplicates: int = 0
     unreadable: int = 0
+    links: int = 0
     named: dict[str, list[str]] = field(factory=dict)
 
     def note(self, kind: str, name: str) -> None:

@@ -14,6 +14,7 @@ REST = ""
 _LENGTHS = frozenset(HASH_TYPES.values())
 _EXT = r"\.([a-z0-9][a-z0-9_-]{0,15})"
 _NEW = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{28,124})" + _EXT)
+_LINK = re.compile(r"[0-9a-f]{2}(?:/[0-9a-f]{2}){15,63}")
 _OLD = re.compile(r"([0-9a-f]{2}(?:/[0-9a-f]{2}){15,63})" + _EXT)
 
 
@@ -31,11 +32,13 @@ class Seen(NamedTuple):
 class Page:
     """Some of the files of a slice; `strangers` are paths of what is no content file.
 
+    Version 2.x put a link without an extension beside each file: of `links` there are so many.
     With `is_last` there are no more; a `problem` says why it is not certain that these are all.
     """
 
     files: list[Seen] = field(factory=list)
     strangers: list[str] = field(factory=list)
+    links: int = 0
     is_last: bool = False
     problem: str | None = None
 
@@ -47,8 +50,15 @@ class Page:
         else:
             self.files.append(Seen(*name, path, size, max(0, modified)))
 
+    def add_link(self, path: str) -> None:
+        """One more symbolic link."""
+        if _LINK.fullmatch(path) and len(path.replace("/", "")) in _LENGTHS:
+            self.links += 1
+        else:
+            self.strangers.append(path)
+
     def __len__(self) -> int:
-        return len(self.files) + len(self.strangers)
+        return len(self.files) + len(self.strangers) + self.links
 
 
 def parse(path: str) -> tuple[str, str] | None:

@@ -91,6 +91,8 @@ class NativeLister:
         status = entry.stat(follow_symlinks=False)
         if stat.S_ISREG(status.st_mode):
             page.add(path, status.st_size, status.st_mtime_ns // 1_000_000)
+        elif stat.S_ISLNK(status.st_mode):
+            page.add_link(path)
         else:
             page.strangers.append(path)
 

@@ -117,6 +117,8 @@ def add(page: Page, record: str) -> None:
     kind, size, when, path = record.split(" ", 3)
     if kind == "f":
         page.add(path, int(size), int(when[:-7].replace(".", "")))  # of ten digits of a second
+    elif kind == "l":
+        page.add_link(path)
     else:
         page.strangers.append(path)
 

@@ -136,6 +136,7 @@ class Sweep:
         counts, waiting = self._site.counts, self._waiting
         counts.files += len(step.page.files)
         counts.bytes += step.bytes
+        counts.links += step.page.links
         for path in step.page.strangers:
             counts.note("foreign", path)
         waiting.strays += step.strays

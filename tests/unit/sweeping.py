@@ -37,6 +37,7 @@ class Listed:
 
     files: dict[str, list[Seen]] = field(factory=dict)
     strangers: list[str] = field(factory=list)
+    links: int = 0
     problems: dict[str, str] = field(factory=dict)
 
     def seen(self) -> list[Seen]:
@@ -51,6 +52,7 @@ def list_all(lister: Lister, parts: Sequence[str] = (*SLICES, REST)) -> Listed:
             page = lister.read(part)
             files += page.files
             listed.strangers += page.strangers
+            listed.links += page.links
             if page.problem is not None:
                 listed.problems[part] = page.problem
             if page.is_last:
@@ -61,10 +63,11 @@ def list_all(lister: Lister, parts: Sequence[str] = (*SLICES, REST)) -> Listed:
     return listed
 
 
-def expected(content: Path) -> tuple[list[Seen], list[str]]:
-    """What there is, told by other means."""
-    files, strangers = [], []
+def expected(content: Path) -> tuple[list[Seen], list[str], int]:
+    """What there is, told by other means: files, strangers, and how many links of 2.x."""
+    files, strangers, links = [], [], 0
     by_place = {}
+    without = {old_relative_path(each, "x").removesuffix(".x") for each in HASHES}
     for content_hash in HASHES:
         for ext in EXTENSIONS:
             for form in (relative_path, old_relative_path):
@@ -75,9 +78,11 @@ def expected(content: Path) -> tuple[list[Seen], list[str]]:
         if path in by_place and stat.S_ISREG(status.st_mode):
             when = max(0, status.st_mtime_ns // 1_000_000)
             files.append(Seen(*by_place[path], path, status.st_size, when))
+        elif path in without and place.is_symlink():
+            links += 1
         elif not stat.S_ISDIR(status.st_mode):
             strangers.append(path)
-    return sorted(files), sorted(strangers)
+    return sorted(files), sorted(strangers), links
 
 
 EXTENSIONS = ["mp4", "txt", "tar-gz_1"]
@@ -92,14 +97,18 @@ NAMES = (
     st.binary(min_size=1, max_size=12).map(os.fsdecode)
     | st.sampled_from(["00", "0a", "ff", "FF", "f 1 2 00", "a\nb", "\udcff", "find: '00'"])
 ).filter(lambda name: "/" not in name and "\0" not in name and name not in {".", ".."})
-NEARLY = st.builds(lambda place, tail: place + tail, PLACES, st.sampled_from(["X", "\n", ".tmp"]))
+LINKS = st.sampled_from(HASHES).map(lambda each: old_relative_path(each, "x").removesuffix(".x"))
+NEARLY = st.builds(
+    lambda place, tail: place + tail, PLACES | LINKS, st.sampled_from(["X", "\n", ".tmp"])
+)
 WITHIN = st.builds(lambda place, name: f"{place.rpartition('/')[0]}/{name}", PLACES, NAMES)
 FOREIGN = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 KINDS = st.sampled_from(["file", "file", "file", "empty", "link", "fifo", "folder"])
 TIMES = st.integers(-(10**12), 4 * 10**18)  # ns
 Entry = tuple[str, str, int, int]
 ENTRIES: st.SearchStrategy[list[Entry]] = st.lists(
-    st.tuples(PLACES | NEARLY | WITHIN | FOREIGN, KINDS, st.integers(1, 5000), TIMES), max_size=25
+    st.tuples(PLACES | LINKS | NEARLY | WITHIN | FOREIGN, KINDS, st.integers(1, 5000), TIMES),
+    max_size=25,
 )
 
 

@@ -54,7 +54,7 @@ async def agree(entries: Sequence[Entry], recorded: dict[str, str], driver: str)
             for path, kind, _, when in entries
         ]
         make(swept.content, same_size)
-        files, strangers = expected(swept.content)
+        files, strangers, links = expected(swept.content)
         by_hash: dict[str, set[str]] = {}
         for each in files:
             by_hash.setdefault(each.hash, set()).add(each.path)
@@ -70,11 +70,11 @@ async def agree(entries: Sequence[Entry], recorded: dict[str, str], driver: str)
             each for each in before if each.body["relativePath"] in by_hash.get(hash_of(each), ())
         ]
         assert [after[hash_of(each)] for each in good] == good
-        assert expected(swept.content) == (files, strangers)
+        assert expected(swept.content) == (files, strangers, links)
         gone = [each for each in before if hash_of(each) not in by_hash]
         known = {hash_of(each) for each in before}
         assert report["files"] == len(files)
-        assert report["foreign"] == len(strangers)
+        assert (report["foreign"], report["links"]) == (len(strangers), links)
         assert report["made"] == len(by_hash.keys() - known)
         assert report["removed"] == len(gone)
         assert report["corrected"] == len(before) - len(good) - len(gone)
