@@ -40,6 +40,7 @@ from oose.together import together
 
 TICK = 1.0  # seconds between two looks at hints and at the stores
 AT_ONCE = 200  # hints that are looked at together
+REST = 5.0  # seconds between two looks at fewer: each costs three requests
 GATHER = 0.5  # seconds in which what is written is gathered, where it is followed here
 _log = part("repair")
 
@@ -83,6 +84,7 @@ class Repairing:
         self._counted_meanwhile: dict[str, Task] = {}  # of what is being mended
         self._looked_at: int | None = None
         self._hinted_at: int | None = None
+        self._hints_from = 0.0  # when they are looked at again
         self._survey = Survey(
             self._inventory,
             clones.contents,
@@ -155,12 +157,17 @@ class Repairing:
             self._hints.is_cut = self._worklist.is_cut = False
             self._occasions.soon(now)
         if self._may_go_on():
-            if len(self._hints) and not self._hinting.is_under_way:
+            if self._are_hints_due(now) and not self._hinting.is_under_way:
+                self._hints_from = now + REST
                 self._hinting.start(self._look_at_hints())
             if self._occasions.is_due(now) and not self._surveying.is_under_way:
                 self._occasions.begun(now)
                 self._surveying.start(self._look_at_all())
         self._go_on()
+
+    def _are_hints_due(self, now: float) -> bool:
+        waiting = len(self._hints)
+        return waiting >= AT_ONCE or (waiting > 0 and now >= self._hints_from)
 
     def _look_around(self, now: float) -> None:
         self._fleet = self._absences.fleet(self._now())

@@ -15,6 +15,7 @@ from oose.metadata.records import InventoryRecord
 from oose.registry import Peer
 from oose.repairing import Repairing
 from oose.repairing.retries import FIRST
+from oose.repairing.service import AT_ONCE
 from oose.settings import Settings
 from oose.settings.model import CloneSettings, PrismSettings
 from tests.machine.elsewhere import Cluster, cluster, turns
@@ -605,3 +606,34 @@ async def test_a_range_that_misses_what_was_written_just_now_is_not_believed(
         prism.hint([f"{HELLO}:p1:s1", f"{HELLO}:p1:s2"])
         await at.quiet()
         assert at.sending.sent == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_written_one_after_the_other_is_looked_at_together(tmp_path: Path) -> None:
+    async with mending(tmp_path) as at:
+        prism = at.begin(follows=False, repair_frequency=100_000.0)
+        await at.quiet()
+        inventory: Any = at.made.keeping.inventory
+        under, asked = inventory.under, []
+
+        async def counted(prefixes: Sequence[str]) -> Any:
+            asked.append(len(prefixes))
+            return await under(prefixes)
+
+        inventory.under = counted
+        for number in range(10):
+            prism.hint([name_of(b"%d" % number)])
+            await at.quiet(1.0)
+        await at.quiet(10.0)
+        assert sum(asked) == 10
+        assert len(asked) <= 4
+        assert asked[0] == 1  # the first is not waited with
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_much_is_written_nothing_waits(tmp_path: Path) -> None:
+    async with mending(tmp_path) as at:
+        prism = at.begin(follows=False, repair_frequency=100_000.0)
+        await at.quiet()
+        prism.hint([name_of(b"%d" % number) for number in range(3 * AT_ONCE)])
+        assert await at.until(lambda: not len(prism._hints)) < 4.0
