@@ -47,7 +47,8 @@ $(STAMPS)/run: $(PYTHON) requirements.lock pyproject.toml setup.py
 $(STAMPS)/test: $(STAMPS)/run requirements-dev.lock
 	@echo "Installing what the tests need"
 	@$(PYTHON) -m pip install --quiet --requirement requirements-dev.lock
-	@sh install/packages.sh chromium nginx-light curl openssl redis-server util-linux
+	@sh install/packages.sh chromium nginx-light curl openssl redis-server util-linux \
+		iproute2 nftables
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/npm: tests/conformance/package-lock.json

@@ -23,6 +23,7 @@ WITHOUT_TWISTED = {
     "durable",
     "errors",
     "incoming",
+    "installing.firewall",
     "locks",
     "media_types",
     "moving.adoption",
