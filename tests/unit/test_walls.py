@@ -24,6 +24,7 @@ WITHOUT_TWISTED = {
     "errors",
     "incoming",
     "installing.firewall",
+    "installing.kernel",
     "locks",
     "media_types",
     "moving.adoption",
