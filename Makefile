@@ -48,7 +48,7 @@ $(STAMPS)/test: $(STAMPS)/run requirements-dev.lock
 	@echo "Installing what the tests need"
 	@$(PYTHON) -m pip install --quiet --requirement requirements-dev.lock
 	@sh install/packages.sh chromium nginx-light curl openssl redis-server util-linux \
-		iproute2 nftables procps
+		iproute2 logrotate nftables procps
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/npm: tests/conformance/package-lock.json

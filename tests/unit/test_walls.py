@@ -25,6 +25,7 @@ WITHOUT_TWISTED = {
     "incoming",
     "installing.firewall",
     "installing.kernel",
+    "installing.rotation",
     "locks",
     "media_types",
     "moving.adoption",
