@@ -24,6 +24,7 @@ WITHOUT_TWISTED = {
     "errors",
     "incoming",
     "installing.firewall",
+    "installing.firewall_unit",
     "installing.kernel",
     "installing.rotation",
     "locks",
