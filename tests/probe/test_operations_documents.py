@@ -5,6 +5,7 @@ What starts and stops services does so here; what else would change a machine is
 """
 
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ from tests.probe.tended import view
 STORE, PRISM = "store4", "prism2"  # which the documents are about
 MACHINE = ("prism2", "store3", "store4")  # lost together
 LOST = "10571" * 8
+SERVICE = re.compile(r"oose-(?:prism|store@(.+))\.service")
 
 
 @frozen
@@ -64,15 +66,14 @@ class Operator:
         words = shlex.split(line, comments=True)
         if words[:1] != ["systemctl"]:
             return
-        for unit in words[2:]:
-            if unit.startswith("oose-"):
-                name = unit.partition("@")[2].removesuffix(".service") or PRISM
-                server = self.running.cluster.peers[name]
-                server.stop()
-                if words[1] in {"start", "restart", "enable"}:
-                    server.start()
-                    server.wait()
-                    self.running.wait_until(True, [name])
+        for found in filter(None, map(SERVICE.fullmatch, words[2:])):
+            name = found[1] or PRISM
+            server = self.running.cluster.peers[name]
+            server.stop()
+            if words[1] in {"start", "restart", "enable"}:
+                server.start()
+                server.wait()
+                self.running.wait_until(True, [name])
 
     @property
     def meant(self) -> Mapping[str, str]:
