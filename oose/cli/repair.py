@@ -31,7 +31,7 @@ def repair_lines(repair: Mapping[str, Any], now: float) -> Sequence[str]:
         if number(repair, "tasks"):
             return [content, _work(repair)]
         if repair.get("hinted"):
-            return [f"{content}; more was written since", _work(repair)]
+            return [f"{content}; something has changed since", _work(repair)]
         return [f"{content}, each with all its clones", _work(repair)]
     how = ", ".join(f"{count:,} with {live or 'none'}" for live, count in endangered.items())
     lines = [f"{content}; {sum(endangered.values()):,} have fewer clones than wanted: {how}"]
@@ -51,7 +51,8 @@ def _work(repair: Mapping[str, Any]) -> str:
         said.append(f"for {stuck:,} no other store can take a clone")
     if failed := number(repair, "failed"):
         said.append(f"{failed:,} could not be mended, and are tried again")
-    return "Repair: " + ("; ".join(said) or "nothing to do")
+    nothing = "nothing to do yet" if repair.get("hinted") else "nothing to do"
+    return "Repair: " + ("; ".join(said) or nothing)
 
 
 def moment(at: float, now: float) -> str:

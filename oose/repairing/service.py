@@ -182,6 +182,7 @@ class Repairing:
             )
         if self._occasions.look((self._fleet, self._slices), now):
             self._retries.hurry(now + SETTLE)
+            self._hinted_at = self._now()
 
     def _may_go_on(self) -> bool:
         try:
@@ -315,7 +316,7 @@ class Repairing:
         }
 
     def _is_hinted(self) -> bool:
-        """Whether something was written since all was looked at."""
+        """Whether something was written, or a store has come or gone, since all was looked at."""
         hinted, looked = self._hinted_at, self._looked_at
         return hinted is not None and (looked is None or hinted >= looked)
 

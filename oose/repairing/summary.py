@@ -58,7 +58,7 @@ def of_all(registry: Registry, own: str, mine: Mapping[str, Any] | None) -> Mapp
     """The parts of all prisms that count together; `mine` is what the prism `own` says now.
 
     The time left is that of the slowest, and `lookedAt` (ms) that of who looked longest ago; None
-    where that is not known of each. `hinted`: something was written since to one of them.
+    where that is not known of each. `hinted`: something has changed since for one of them.
     """
     parts: list[Mapping[str, Any]] = [] if mine is None else [mine]
     for peer in registry.peers():

@@ -31,7 +31,7 @@ ALL = f"Content: 12,345 files of 1.2 TB as of {moment(1_700_000_000, NOW)}"
             {"lookedAt": None},
             ["Content: not looked at yet, or not all of it, since the prisms have started"],
         ),
-        ({"hinted": True}, [f"{ALL}; more was written since", "Repair: nothing to do"]),
+        ({"hinted": True}, [f"{ALL}; something has changed since", "Repair: nothing to do yet"]),
         (
             {"hinted": True, "tasks": 1, "toDo": 7},
             [ALL, "Repair: 1 to do, 7 bytes to send, how long is not known yet"],

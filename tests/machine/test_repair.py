@@ -543,6 +543,21 @@ async def test_it_is_said_that_something_was_written_since_all_was_looked_at(
 
 
 @pytest_twisted.ensureDeferred
+async def test_it_is_said_that_stores_have_come_or_gone_since_all_was_looked_at(
+    tmp_path: Path,
+) -> None:
+    async with mending(tmp_path) as at:
+        prism = at.begin(repair_frequency=100_000.0)
+        await at.quiet()
+        assert prism.describe()["hinted"] is False
+        looked = prism.describe()["lookedAt"]
+        await at.made.keeping.registry.deactivate("store:p1:s2")
+        await at.until(lambda: bool(prism.describe()["hinted"]), 2.0)
+        await at.until(lambda: prism.describe()["lookedAt"] > looked, 20.0)
+        assert prism.describe()["hinted"] is False
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_is_lost_is_said_and_counted(tmp_path: Path) -> None:
     async with mending(tmp_path) as at:
         await at.put(b"hello", "s1")
