@@ -15,6 +15,7 @@ from oose.cli.desk import Desk, tell
 from oose.cli.draining import store_group
 from oose.cli.exits import FAILED, INTERRUPTED, MEANINGS, CommandFailed
 from oose.cli.exporting import export_command, import_command
+from oose.cli.installing import install_group
 from oose.cli.inventory import inventory_group
 from oose.cli.levelling import rebalance_command
 from oose.cli.local import hash_command, path_command
@@ -24,6 +25,7 @@ from oose.cli.peers import peer_group
 from oose.cli.purchases import purchases_group
 from oose.cli.quarantine import quarantine_group
 from oose.cli.removing import protect_command, remove_command
+from oose.cli.upgrading import uninstall_command, upgrade_command
 from oose.cli.uploading import upload_command
 from oose.cli.users import user_group
 from oose.cli.verifying import verify_command
@@ -143,6 +145,9 @@ for _each in (
     import_command,
     hash_command,
     path_command,
+    install_group,
+    upgrade_command,
+    uninstall_command,
 ):
     command.add_command(_each)
     take_json(_each)

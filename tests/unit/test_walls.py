@@ -27,6 +27,22 @@ WITHOUT_TWISTED = {
     "installing.firewall_unit",
     "installing.kernel",
     "installing.rotation",
+    "installing.configuring",
+    "installing.database",
+    "installing.disks",
+    "installing.dropins",
+    "installing.files",
+    "installing.layout",
+    "installing.machine",
+    "installing.machine_files",
+    "installing.plan",
+    "installing.plans",
+    "installing.releases",
+    "installing.rooms",
+    "installing.runner",
+    "installing.system",
+    "installing.uninstalling",
+    "installing.upgrading",
     "locks",
     "media_types",
     "moving.adoption",
@@ -233,6 +249,15 @@ def test_the_service_does_not_know_its_command_line() -> None:
         if any(lies_in(each, "oose.cli", "click", "rich") for each in modules)
     }
     assert all(lies_in(name, "oose.cli", "oose.__main__") for name in found)
+
+
+def test_the_service_does_not_know_who_installs_it() -> None:
+    found = {
+        name
+        for name, modules in IMPORTS.items()
+        if any(lies_in(each, "oose.installing") for each in modules)
+    }
+    assert all(lies_in(name, "oose.installing", "oose.cli") for name in found)
 
 
 def test_there_are_no_circles() -> None:
