@@ -1,5 +1,6 @@
 # make run    set up what is missing, then run oose in the foreground
 # make test   set up what is missing, then lint, types and all tests
+# make test-install  the installer on a Debian of its own, in a folder; root, or with sudo
 # make cluster  set up what is missing, then run a cluster to try: docs/cluster.md
 # make bench  the measurements that docs and decisions quote
 # Each may be run again at any time; what is there already is left alone.
@@ -9,7 +10,7 @@ PYTHON := $(VENV)/bin/python
 STAMPS := .build
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test cluster bench lint format clean
+.PHONY: run test test-install cluster bench lint format clean
 
 run: $(STAMPS)/run
 	@echo "Starting oose with config/local.py; stop it with Ctrl-C"
@@ -17,6 +18,10 @@ run: $(STAMPS)/run
 
 test: $(STAMPS)/test $(STAMPS)/npm $(STAMPS)/couchdb
 	@sh install/test.sh
+
+test-install: $(STAMPS)/test
+	@sh install/packages.sh debootstrap util-linux mount
+	@as_root=$$([ "$$(id -u)" = 0 ] || echo "sudo -E"); $$as_root $(PYTHON) -m pytest tests/install
 
 cluster: $(STAMPS)/run $(STAMPS)/couchdb
 	@sh install/packages.sh redis-server

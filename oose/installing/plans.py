@@ -149,10 +149,14 @@ def running(
 
 
 def states(settings: Settings) -> Sequence[Directory]:
-    """Where a process keeps its state, as its unit has it, and the folders above that are ours."""
-    root, user = PurePosixPath(settings.root), layout.USER
+    """Where a process keeps its state, as its unit has it, and the folders above that are ours.
+
+    These are root's: or the service could put a link in the place of what root gives it.
+    """
+    root = PurePosixPath(settings.root)
     above = [each for each in reversed(root.parents) if layout.STATE in (each, *each.parents)]
-    return [*(Directory(path, user, user) for path in above), Directory(root, user, user, 0o750)]
+    own = Directory(root, layout.USER, layout.USER, 0o750)
+    return [*(Directory(path) for path in above), own]
 
 
 def check_disk(machine: Machine, wanted: Wanted, name: str) -> Sequence[str]:

@@ -47,7 +47,7 @@ def test_a_bare_machine_becomes_a_prism(both: Both) -> None:
         "make the user and the group oose",
         "make the folder /etc/oose (root:oose 0750)",
         "make the folder /etc/oose/store (root:oose 0750)",
-        "make the folder /var/lib/oose (oose:oose 0755)",
+        "make the folder /var/lib/oose (root:root 0755)",
         "make the folder /var/lib/oose/prism (oose:oose 0750)",
         "write /etc/oose/prism.py (root:oose 0640)",
         "have systemd read its units again",
@@ -208,7 +208,7 @@ def test_a_store_of_a_cluster_is_a_process_of_its_own(both: Both) -> None:
     asked = Asked(listen="127.0.0.1")
     said = install(machine, store_plan(machine, asked, Wanted(DISK)))
     assert "write /etc/oose/store/om101.py (root:oose 0640)" in said
-    assert "make the folder /var/lib/oose/store (oose:oose 0755)" in said
+    assert "make the folder /var/lib/oose/store (root:root 0755)" in said
     assert "make the folder /var/lib/oose/store/om101 (oose:oose 0750)" in said
     assert said[-2:] == [
         "have oose-store@om101.service started with the machine",

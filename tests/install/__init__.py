@@ -1,0 +1,1 @@
+"""The installer on a Debian of its own, in a folder: `make test-install`."""
