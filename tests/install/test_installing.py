@@ -218,6 +218,15 @@ def test_a_version_that_does_not_take_the_configuration_is_not_begun_with(
     assert system.service_commands() == []
 
 
+def test_the_script_of_a_newer_tree_upgrades_before_it_goes_on(system: Debian) -> None:
+    newer = system.bring("newer", {"oose/__init__.py": ('"3.', '"5.')})
+    said = script(system, newer, "prism").splitlines()
+    assert any(line.endswith("is in use now") for line in said)
+    assert said[-1] == "Nothing to change: all is as it should be"
+    assert system.good("oose", "--version").startswith("oose, version 5.")
+    assert system.service_commands()[-1] == "restart oose-prism.service"
+
+
 def test_uninstalling_leaves_content_configuration_and_databases(system: Debian) -> None:
     def kept() -> dict[str, object]:
         disk = system.good("find", DISK, "/var/lib/oose", "/etc/oose", "-type", "f").split()
