@@ -8,15 +8,13 @@ from oose.cli.desk import Desk
 from oose.cli.exits import UNAVAILABLE, CommandFailed
 from oose.cli.this_machine import PRETEND, YES, check_root, refusing, say, this_machine, work_off
 from oose.installing.machine_files import configurations, service_of
-from oose.installing.releases import current
+from oose.installing.releases import current, script_of
 from oose.installing.uninstalling import STAYS, uninstall_steps
 from oose.installing.upgrading import RolledBack, upgrade
 
 
 @click.command("upgrade")
-@click.argument(
-    "source", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+@click.argument("source", default=".", type=click.Path(path_type=Path))
 @PRETEND
 @click.pass_obj
 def upgrade_command(desk: Desk, source: Path, *, pretend: bool) -> None:
@@ -30,6 +28,7 @@ def upgrade_command(desk: Desk, source: Path, *, pretend: bool) -> None:
     machine = this_machine()
     with refusing():
         before = current(machine)
+        script_of(source)
         if pretend:
             names = [service_of(file) for file in configurations(machine)]
             lines = [

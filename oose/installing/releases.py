@@ -23,11 +23,17 @@ def current(machine: Machine) -> PurePosixPath:
     return PurePosixPath(path.readlink())
 
 
-def made_of(machine: Machine, source: Path) -> PurePosixPath:
-    """The release of a tree of the program, made by that tree's own script; `Refused`."""
+def script_of(source: Path) -> Path:
+    """What makes a release of a tree of the program; `Refused`."""
     script = source / "install" / "install.sh"
     if not script.is_file():
         raise Refused(f"{source} is no tree of the program: it has no install/install.sh")
+    return script
+
+
+def made_of(machine: Machine, source: Path) -> PurePosixPath:
+    """The release of a tree of the program, made by that tree's own script; `Refused`."""
+    script = script_of(source)
     said = machine.run("bash", str(script), "--release").out.split()
     if not said or layout.RELEASES not in PurePosixPath(said[-1]).parents:
         raise Refused(f"{script} did not say which release it has made")

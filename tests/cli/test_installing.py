@@ -229,6 +229,11 @@ def test_an_upgrade_that_was_taken_back_ends_with_a_code_of_its_own(
         raise RolledBack("it did not come up\nThe old version runs again")
 
     monkeypatch.setattr(upgrading, "upgrade", taken_back)
+    said = oose("upgrade", str(tmp_path), "--pretend")
+    assert (said.code, said.out) == (1, "")
+    assert "is no tree of the program" in said.err
+    (tmp_path / "install").mkdir()
+    (tmp_path / "install/install.sh").touch()
     said = oose("upgrade", str(tmp_path))
     assert (said.code, said.err) == (5, "oose: it did not come up\nThe old version runs again\n")
 
