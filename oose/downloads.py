@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from oose.continued import Continued
+from oose.deliver.caching import PURCHASED
 from oose.deliver.content import Clone
-from oose.deliver.delivery import PURCHASED, Deliveries, Outgoing
+from oose.deliver.delivery import Deliveries, Outgoing
 from oose.deliver.flow import Flow
 from oose.deliver.sending import LocalFile
 from oose.demand.counter import uncounted

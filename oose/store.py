@@ -9,7 +9,9 @@ from klein import Klein
 
 from oose.address import parse_content_name, parse_relative_path, parse_token
 from oose.arrivals import Arrivals
-from oose.deliver.delivery import PURCHASED, STATIC, Deliveries, Outgoing
+from oose.deliver.caching import PURCHASED, STATIC
+from oose.deliver.delivery import Deliveries, Outgoing
+from oose.deliver.internal import ACCEL, NAMED, NOT_AGAIN, Internal, internal_place
 from oose.disposition import content_disposition
 from oose.errors import (
     BadInput,
@@ -268,7 +270,7 @@ class Store:
         outgoing = Outgoing(content_hash, media_type_of(ext), disposition(request, name), STATIC)
         volume = self._holdings.volume
         return await self._parts.deliveries.deliver(
-            request, outgoing, lambda: volume.open(path), internal=self._internal(path)
+            request, outgoing, lambda: volume.open(path), internal=self._internal(request, path)
         )
 
     @routes.at("/purchase/uri/play/<token>/<filename>", "GET")
@@ -338,12 +340,15 @@ class Store:
             request,
             outgoing,
             lambda: self._holdings.open(record),
-            internal=self._internal(record.relative_path),
+            internal=self._internal(request, record.relative_path),
         )
 
-    def _internal(self, path: str) -> str | None:
-        prefix = self._parts.internal
-        return f"{prefix}/{path}" if prefix is not None else None
+    def _internal(self, request: IntakeRequest, path: str) -> Internal | None:
+        prefix, accel = self._parts.internal, request.header(ACCEL)
+        if prefix is None or accel == NOT_AGAIN:
+            return None
+        start = said(request, "start")
+        return internal_place(prefix, path, start[0] if start else "", is_named=accel == NAMED)
 
 
 def judged(content_hash: str, outcome: Outcome) -> Mapping[str, Any]:

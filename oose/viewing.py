@@ -19,7 +19,7 @@ from oose.referrers import referrer_allowed
 from oose.registry import Peer, Registry
 from oose.stats import Hits
 from oose.vouchers import VOUCHER, Vouchers
-from oose.web.answers import Answer
+from oose.web.answers import HASH_HEADER, Answer
 from oose.web.client import ClientAddress
 from oose.web.intake import IntakeRequest
 
@@ -131,6 +131,7 @@ class Viewing:
             (b"Location", location),
             (b"Cache-Control", b"no-store"),
             (b"Access-Control-Allow-Origin", b"*"),
+            (HASH_HEADER, record.hash.encode("ascii")),
         )
         return Answer(302, b"", headers)
 

@@ -9,16 +9,15 @@ from twisted.internet.interfaces import IReactorTime
 from oose.conditions import Verdict, evaluate, range_applies
 from oose.deliver.content import Content
 from oose.deliver.flow import Flow
+from oose.deliver.internal import JUDGED_BY_NGINX, Internal
 from oose.deliver.sending import LocalFile
 from oose.log import part
 from oose.ranges import Span, byteranges, content_range, parse_range
 from oose.shield import shield
 from oose.volume import OpenFile
-from oose.web.answers import Answer, Headers
+from oose.web.answers import HASH_HEADER, Answer, Headers
 from oose.web.intake import IntakeRequest
 
-STATIC = "public, max-age=31536000, immutable"  # a hash's bytes never change
-PURCHASED = "private"
 _log = part("delivery")
 
 
@@ -34,6 +33,21 @@ class Outgoing:
     def headers(self) -> Headers:
         """The headers that every answer with (part of) the file has."""
         return (*self.unchanged(), (b"Content-Type", self.mime_type.encode("ascii")))
+
+    def for_nginx(self, internal: Internal) -> Headers:
+        """Those of an answer that has nginx send it, which says by itself that it takes ranges.
+
+        What is cut out of a film is not what the hash is of.
+        """
+        left_out = {b"Accept-Ranges"} | ({b"ETag"} if internal.is_cut else set())
+        renamed = (b"Cache-Control", b"Content-Disposition") if internal.is_named else ()
+        kept = tuple(
+            (b"X-OOSE-" + name if name in renamed else name, value)
+            for name, value in self.headers()
+            if name not in left_out
+        )
+        told = (b"X-Accel-Redirect", internal.uri.encode("ascii"))
+        return (*kept, told, (HASH_HEADER, self.etag.encode("ascii")))
 
     def unchanged(self) -> Headers:
         """Those of a 304: without what describes a body (RFC 9110 section 15.4.5)."""
@@ -88,19 +102,20 @@ class Deliveries:
         outgoing: Outgoing,
         open_file: Callable[[], Awaitable[OpenFile]],
         *,
-        internal: str | None = None,
+        internal: Internal | None = None,
     ) -> Answer | None:
         """Answer `request` with the file, or the part of it that is asked for.
 
-        With `internal`, an nginx location, nginx sends it (X-Accel-Redirect); conditions
-        are still judged here, as nginx would judge them by an ETag of its own.
+        With `internal` nginx sends it (X-Accel-Redirect); conditions are still judged here, where
+        the hash is the ETag. What nginx would make another answer of is sent from here.
         """
+        if internal is not None and internal.is_cut:
+            return Answer(200, b"", outgoing.for_nginx(internal))
         answer = judged(request, outgoing)
         if answer is not None:
             return answer
-        if internal is not None:
-            redirect = (b"X-Accel-Redirect", internal.encode("ascii"))
-            return Answer(200, b"", (*outgoing.headers(), redirect))
+        if internal is not None and nginx_does_as_we_do(request):
+            return Answer(200, b"", outgoing.for_nginx(internal))
         await shield(self._open_and_send(request, outgoing, open_file))
         return None
 
@@ -179,6 +194,13 @@ class Deliveries:
         finally:
             flow.end()
         return False
+
+
+def nginx_does_as_we_do(request: IntakeRequest) -> bool:
+    """Whether nginx would answer as is done here: it looks at ranges for `HEAD`, too."""
+    if request.method == b"HEAD" and request.header(b"range"):
+        return False
+    return not any(map(request.header, JUDGED_BY_NGINX))
 
 
 def judged(request: IntakeRequest, outgoing: Outgoing) -> Answer | None:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from oose.errors import NotAuthenticated, OoseError, RangeNotSatisfiable, WrongMethod
 
 JSON = b"application/json; charset=utf-8"
+HASH_HEADER = b"X-OOSE-Hash"  # what is sent, for nginx's log
 Headers = tuple[tuple[bytes, bytes], ...]
 
 

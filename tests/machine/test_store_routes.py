@@ -231,6 +231,36 @@ async def test_with_nginx_the_answer_names_its_internal_location(tmp_path: Path)
             assert answer.headers["etag"] == f'"{HELLO}"'
             known = await machine.ask(target, store=0, headers={"If-None-Match": f'"{HELLO}"'})
             assert (known.status, known.body) == (304, b"")
+            for headers in (
+                {"X-OOSE-Accel": "no"},
+                {"If-Match": f'"{HELLO}"'},
+                {"If-Unmodified-Since": "Wed, 21 Oct 2015 07:28:00 GMT"},
+            ):
+                sent = await machine.ask(target, store=0, headers=headers)
+                assert (sent.status, sent.body) == (200, b"hello"), headers
+                assert "x-accel-redirect" not in sent.headers
+            part = {"Range": "bytes=1-2"}
+            head = await machine.ask(target, method="HEAD", store=0, headers=part)
+            assert (head.status, head.headers["content-length"]) == (200, "5")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_nginx_cuts_has_no_hash_for_an_etag(tmp_path: Path) -> None:
+    store = {"enabled": True, "port": 0, "min_free": 0, "accel_redirect": True}
+    async with running(one_machine(tmp_path, store=store)) as machine:
+        await machine.upload(b"hello", "film.mp4", "video/mp4")
+        token = (await machine.purchase(HELLO, "mp4"))["token"]
+        target = f"/play/{token}/a.mp4?start=1.5"
+        answer = await machine.ask(target, store=0, headers={"If-None-Match": f'"{HELLO}"'})
+        place = f"/oose-internal/{HELLO[:2]}/{HELLO[2:4]}/{HELLO}.mp4?start=1.5"
+        assert (answer.status, answer.headers["x-accel-redirect"]) == (200, place)
+        assert "etag" not in answer.headers
+        assert answer.headers["x-oose-hash"] == HELLO
+        assert answer.headers["content-disposition"] == "inline"
+        named = await machine.ask(target, store=0, headers={"X-OOSE-Accel": "named"})
+        assert named.headers["x-oose-content-disposition"] == "inline"
+        assert named.headers["x-oose-cache-control"] == "private"
+        assert not {"content-disposition", "cache-control"} & set(named.headers)
 
 
 @pytest_twisted.ensureDeferred

@@ -18,7 +18,8 @@ from twisted.python.failure import Failure
 
 from oose import tls
 from oose.credentials import Credentials
-from oose.deliver.delivery import PURCHASED, Deliveries, Outgoing
+from oose.deliver.caching import PURCHASED
+from oose.deliver.delivery import Deliveries, Outgoing
 from oose.disk import Disk
 from oose.downloads import Downloads
 from oose.errors import NotAuthenticated
