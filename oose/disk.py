@@ -15,13 +15,14 @@ from pathlib import Path, PurePosixPath
 from attrs import define, field, frozen
 
 from oose.address import old_relative_path, parse_content_name, parse_relative_path, relative_path
-from oose.durable import FOLDER_MODE, draft_prefix, sync_folder, unpublish, write_whole
+from oose.durable import FILE_MODE, FOLDER_MODE, draft_prefix, sync_folder, unpublish, write_whole
 from oose.errors import BadInput, NotFound, Unavailable
 from oose.incoming import FULL, Incoming, explained
 from oose.locks import Lock, lock
 
 IDENTITY = "oose-store.json"
 LOCK = "oose-store.lock"
+OPEN = "oose-static-open"  # there while nginx may send static content without asking
 WHY = ".why.json"  # what follows the name of a file in quarantine, for the note beside it
 READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hold it up
 
@@ -148,6 +149,7 @@ class Disk:
     def release(self) -> None:
         """Let another process have it."""
         if self._lock is not None:
+            self.close_to_nginx()
             self._lock.release()
             self._lock = None
 
@@ -218,6 +220,16 @@ class Disk:
         text = json.dumps({"store": self.name, "id": identity})
         write_whole(self.root / IDENTITY, text)
         return identity
+
+    def open_to_nginx(self) -> None:
+        """Say that what is static may be sent without asking whether it was removed."""
+        with suppress(OSError):  # where nothing can be written nginx asks
+            (self.root / OPEN).touch(mode=FILE_MODE)
+
+    def close_to_nginx(self) -> None:
+        """Say that it may not."""
+        with suppress(OSError):
+            (self.root / OPEN).unlink()
 
     # Room.
 

@@ -56,7 +56,9 @@ class Tombstones:
         try:
             if self.holdings.volume.usable:
                 if not self._clearance.is_given:
+                    await self.holdings.volume.let_nginx_send(allowed=False)
                     await self.honour()
+                    await self.holdings.volume.let_nginx_send(allowed=self._clearance.is_given)
                 await self._look_again()
         except OoseError as error:
             if error.message != self._told:

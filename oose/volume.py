@@ -118,8 +118,13 @@ class Volume:
             place = str(self.disk.content)
             _log.info("{store} keeps its content in {place}", store=self.disk.name, place=place)
             self.visits += 1
+            await self.let_nginx_send(allowed=False)  # before, it was for who had it then
         self.usable = True
         return True
+
+    async def let_nginx_send(self, *, allowed: bool) -> None:
+        """Say on the disk whether nginx may send static content without asking."""
+        await self.pool.run(self.disk.open_to_nginx if allowed else self.disk.close_to_nginx)
 
     async def settle(self, intent: Intent, *, recorded: bool) -> None:
         """Clear up one thing that a crash left behind, now or at the next start: `Disk.settle`."""

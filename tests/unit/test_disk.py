@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oose.address import HASH_TYPES, old_relative_path, relative_path
-from oose.disk import Disk, Found, Space
+from oose.disk import OPEN, Disk, Found, Space
 from oose.errors import NotFound, Unavailable
 from tests.unit.faults import descriptors, fail
 
@@ -269,6 +269,30 @@ def test_a_file_that_is_found_says_when_it_was_written(disk: Disk) -> None:
 
 
 # Room
+
+
+def test_nginx_is_told_whether_it_may_send_without_asking(disk: Disk) -> None:
+    disk.open_to_nginx()
+    assert (disk.root / OPEN).is_file()
+    disk.open_to_nginx()
+    disk.close_to_nginx()
+    assert not (disk.root / OPEN).exists()
+    disk.close_to_nginx()
+
+
+def test_a_disk_that_nobody_uses_is_not_open_to_nginx(disk: Disk) -> None:
+    disk.hold()
+    disk.open_to_nginx()
+    disk.release()
+    assert not (disk.root / OPEN).exists()
+
+
+def test_where_nothing_can_be_written_nginx_has_to_ask(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(monkeypatch, "open", errno.EROFS, on=OPEN)
+    disk.open_to_nginx()
+    assert not (disk.root / OPEN).exists()
 
 
 def test_room_is_what_a_user_without_privileges_may_still_write(

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from oose import clearance, tombstones
 from oose.address import relative_path
 from oose.contents import Content, unburied
-from oose.disk import IDENTITY
+from oose.disk import IDENTITY, OPEN
 from oose.tombstones import GRACE, is_buried
 from tests.unit.faults import fail
 from tests.unit.keeping import NOW
@@ -81,6 +81,29 @@ async def test_what_was_removed_meanwhile_goes_to_quarantine(made: Removing) -> 
     assert json.loads(why.read_text())["removed"] == NOW + 1000
     assert holdings.burial.clearance.is_given
     assert await holdings.own_record(kept.hash) == kept
+
+
+@pytest_twisted.ensureDeferred
+async def test_nginx_sends_nothing_by_itself_until_that_is_done(
+    made: Removing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = made.stores["p1:s1"].volume.disk.root / OPEN
+    let_go(made)
+    await made.tombstones().look()
+    assert mark.exists()
+    await made.stores["p1:s1"].volume.refresh()
+    assert mark.exists()
+    let_go(made)
+    real, seen = made.documents.range, []
+
+    async def watched(*arguments: Any, **options: Any) -> Any:
+        seen.append(mark.exists())
+        return await real(*arguments, **options)
+
+    monkeypatch.setattr(made.documents, "range", watched)
+    await made.tombstones().look()
+    assert seen[0] is False
+    assert mark.exists()
 
 
 @pytest_twisted.ensureDeferred
