@@ -28,7 +28,7 @@ cluster: $(STAMPS)/run $(STAMPS)/couchdb
 	@$(PYTHON) -m install.cluster
 
 bench: $(STAMPS)/test $(STAMPS)/couchdb
-	@sh install/packages.sh wrk nginx-light
+	@sh install/packages.sh wrk nginx
 	@$(PYTHON) -m benchmarks
 
 lint: $(STAMPS)/test
@@ -52,7 +52,7 @@ $(STAMPS)/run: $(PYTHON) requirements.lock pyproject.toml setup.py
 $(STAMPS)/test: $(STAMPS)/run requirements-dev.lock
 	@echo "Installing what the tests need"
 	@$(PYTHON) -m pip install --quiet --requirement requirements-dev.lock
-	@sh install/packages.sh chromium nginx-light curl openssl redis-server util-linux \
+	@sh install/packages.sh chromium ffmpeg nginx curl openssl redis-server util-linux \
 		iproute2 logrotate nftables procps
 	@mkdir -p $(STAMPS) && touch $@
 

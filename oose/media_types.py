@@ -2,6 +2,7 @@
 
 import mimetypes
 import re
+from collections.abc import Mapping
 
 # What players and browsers expect, where Python's own table is silent or says it otherwise.
 _MEDIA = {
@@ -70,6 +71,13 @@ FILMS_AND_SOUND = frozenset(
 def media_type_of(extension: str) -> str:
     """The media type of files with this extension, in small letters and without its dot."""
     return _MEDIA.get(extension) or _OTHERS.guess_type("x." + extension)[0] or UNKNOWN
+
+
+def known_types() -> Mapping[str, str]:
+    """The media types of all extensions that there is one for."""
+    suffixes = {*_OTHERS.types_map[True], *_OTHERS.suffix_map, *(f".{each}" for each in _MEDIA)}
+    found = {each[1:]: media_type_of(each[1:]) for each in suffixes if _EXT.fullmatch(each[1:])}
+    return {ext: kind for ext, kind in found.items() if kind != UNKNOWN}
 
 
 def extension_for(media_type: str) -> str | None:

@@ -11,6 +11,7 @@ from oose.media_types import (
     essence,
     extension_for,
     is_video,
+    known_types,
     media_type_of,
     parse_media_type,
 )
@@ -104,6 +105,15 @@ def test_the_type_a_client_gives_counts_unless_it_says_nothing(value: str, kind:
 
 def test_the_essence_of_a_type_has_no_parameters() -> None:
     assert essence(' Text/HTML ; charset="utf-8"') == "text/html"
+
+
+def test_all_that_have_a_type_are_known() -> None:
+    known = known_types()
+    assert known["mp4"] == "video/mp4"
+    assert known["txt"] == "text/plain"
+    assert known["tgz"] == "application/x-tar"
+    assert "bin" not in known
+    assert all(media_type_of(ext) == kind for ext, kind in known.items())
 
 
 def test_films_are_told_from_what_is_none() -> None:
