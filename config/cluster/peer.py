@@ -36,6 +36,7 @@ _more = json.loads(_environment.get("OOSE_CLUSTER_SETTINGS", "{}"))
 root = str(_folder / _name)
 machine = _name
 group = _site
+domain = _more.get("domain")
 if "OOSE_CLUSTER_PLAIN" not in _environment:
     ssl = {"pem": str(_folder / "cluster.pem"), "verify": str(_folder / "cluster.pem")}
 couchdb = {
@@ -58,7 +59,11 @@ clones = {
     **_more.get("clones", {}),
 }
 if _name.startswith("prism"):
-    prism = {**_room, "port": int(_environment.get("OOSE_CLUSTER_PRISM_PORT", "5971"))}
+    prism = {
+        **_room,
+        "port": int(_environment.get("OOSE_CLUSTER_PRISM_PORT", "5971")),
+        **_more.get("prism", {}),
+    }
     retrieve = {"allow_private": True}  # so that a file of this machine can be imported
 else:
     store = {
@@ -66,4 +71,5 @@ else:
         "port": int(_environment.get("OOSE_CLUSTER_STORE_PORT", "5972")),
         "prism": "prism1" if _site == "a" else "prism2",
         "min_free": "100MB",
+        **_more.get("store", {}),
     }
