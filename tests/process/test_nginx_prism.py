@@ -18,6 +18,7 @@ from tests.machine.talk import FORM, basic, form
 from tests.nginx import DOMAIN, Answer, Nginx, exchange
 from tests.process.site import TEXT, Site, nginx_site
 from tests.process.test_crashes import wait_for
+from tests.process.twistd import Place, started
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +167,21 @@ def test_every_error_is_json(site: Site) -> None:
     assert moved.headers["location"] == where
     assert site.nginx.ask("/nothing/here/at/all", name="prism1").error
     assert "must be logged" not in site.nginx.ask("/content/detail", "POST", name="prism1").error
+
+
+def test_a_prism_that_speaks_tls_is_verified_by_its_name(tmp_path: Path) -> None:
+    place = Place.make(tmp_path, more="ssl = {'pem': 'auto'}")
+    nginx = Nginx(tmp_path / "nginx")
+    with started(place):
+        for name, known_as in (("right", "localhost"), ("wrong", "other.example")):
+            front = PrismFront(
+                **nginx.values(name),
+                prisms=(f"127.0.0.1:{place.ports[0]}",),
+                upstream_tls=True,
+                upstream_ca=place.root / "self-signed.crt",
+                upstream_name=known_as,
+            )
+            nginx.write(name, render_prism(front))
+        with nginx.started():
+            assert json.loads(nginx.ask("/ping", name="right").body) == {"pong": "pong"}
+            assert nginx.ask("/ping", name="wrong").status == 502
