@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -18,7 +21,7 @@ from tests.machine.talk import FORM, basic, form
 from tests.nginx import DOMAIN, Answer, Nginx, exchange
 from tests.process.site import TEXT, Site, nginx_site
 from tests.process.test_crashes import wait_for
-from tests.process.twistd import Place, started
+from tests.process.twistd import REPOSITORY, Place, started
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +170,20 @@ def test_every_error_is_json(site: Site) -> None:
     assert moved.headers["location"] == where
     assert site.nginx.ask("/nothing/here/at/all", name="prism1").error
     assert "must be logged" not in site.nginx.ask("/content/detail", "POST", name="prism1").error
+
+
+def test_the_commands_of_the_document_do_what_it_says(site: Site, tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "operations" / "nginx.md").read_text("utf-8")
+    render, look = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    render = render.replace(".venv/bin/python", sys.executable)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run(render, shell=True, check=True, cwd=tmp_path, env=environment)
+    assert 'alias "/media/om101/content/";' in (tmp_path / "om101.conf").read_text()
+    site.nginx.ask("/ping", name="away")
+    site.nginx.logged("away", "/ping")
+    look = look.replace("/var/log/nginx/oose-om101.log", str(site.nginx.folder / "away.log"))
+    found = subprocess.run(look, shell=True, check=True, capture_output=True, text=True)
+    assert json.loads(found.stdout.splitlines()[-1])["path"] == "/ping"
 
 
 def test_a_prism_that_speaks_tls_is_verified_by_its_name(tmp_path: Path) -> None:
