@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted((ROOT / "docs" / "operations").glob("*.md"))
 RUN = "sh"  # the info string of blocks that are run as they are
 AS_ROOT = "sh root"  # of those that change a real machine
+NO_SHELL = {"python", "json", "ini"}  # of what is a file, or a part of one
 BLOCK = re.compile(r"^( *)```([^`\n]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`(oose [^`\n]+)`")
 BETWEEN = re.compile(r"[|&;()]+")
@@ -36,11 +37,12 @@ class Block:
 
 
 def blocks(document: Path) -> Sequence[Block]:
-    """All of a document, in order."""
+    """All of a document that are commands, in order."""
     text = document.read_text("utf-8")
     return [
         Block(document, text.count("\n", 0, found.start()) + 1, found[2].strip(), found[3])
         for found in BLOCK.finditer(text)
+        if found[2].strip() not in NO_SHELL
     ]
 
 

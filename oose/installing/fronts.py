@@ -100,7 +100,7 @@ class Front:
     `name` is the peer's; `certificate` (with all that stands between it and the authority) and
     `key` are PEM files. Viewers come to `https_port` on all `addresses`; on `http_port` they are
     sent there (None: nothing listens). `access_log` and `error_log` None are
-    `/var/log/nginx/oose-<name>.log` and `oose-<name>.error.log`. `balancers` are proxies before
+    `/var/log/nginx/oose-<name>.json` and `oose-<name>.error.log`. `balancers` are proxies before
     this nginx, whose `X-Forwarded-For` is believed.
 
     `upstream_tls`: the peer itself speaks TLS (its configuration has `ssl`). With `upstream_ca`, a
@@ -134,7 +134,7 @@ class Front:
 
     @access_log.default
     def _access_log(self) -> Path:
-        return Path(f"/var/log/nginx/oose-{self.name}.log")
+        return Path(f"/var/log/nginx/oose-{self.name}.json")
 
     @error_log.default
     def _error_log(self) -> Path:

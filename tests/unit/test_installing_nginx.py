@@ -36,7 +36,7 @@ def test_what_is_not_said_is_what_most_machines_want() -> None:
         "listen [::]:443 ssl http2;",
         "listen 0.0.0.0:80;",
         "return 308 https://$host$request_uri;",
-        'access_log "/var/log/nginx/oose-om-101.log" oose_om_101;',
+        'access_log "/var/log/nginx/oose-om-101.json" oose_om_101;',
         'error_log "/var/log/nginx/oose-om-101.error.log" warn;',
         "proxy_pass http://oose_om_101;",
     ):
