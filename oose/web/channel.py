@@ -20,6 +20,7 @@ from oose.web.answers import error_bytes
 
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 8 * 1024 * 1024
+ON_ITS_WAY = 2.0  # seconds for which a request may be, on a connection that looks idle
 RECEIVE_BYTES = 256 * 1024  # a receive while a body streams in: 64 KiB costs a third more CPU
 USUAL_RECEIVE_BYTES = 64 * 1024
 
@@ -48,6 +49,7 @@ class IntakeChannel(HTTPChannel):
     _discarded = 0
     _ending = False
     _closes_on_release = False
+    _is_last = False  # the next request, or the one under way
     held: Held | None = None
     is_paused = False  # by whoever takes the body
 
@@ -63,16 +65,20 @@ class IntakeChannel(HTTPChannel):
             self._host = super().getHost()
         return self._host
 
-    def is_idle(self) -> bool:
-        """Whether nothing is under way: no request being received or answered, nothing held."""
-        return not self.requests and self.held is None
-
     def close_after_this(self) -> None:
-        """Take no further request on this connection, but for those that end what it holds."""
-        if self.held is None:
-            self.persistent = False
-        else:
+        """Take no further request on this connection, but for those that end what it holds.
+
+        Where no client has been told so, because nothing is being answered or the answer's head has
+        gone out, one more may be on its way: it is waited for, and its answer says `close`.
+        """
+        if self.held is not None:
             self._closes_on_release = True
+            return
+        self._is_last = True
+        if not self.requests:
+            self.setTimeout(ON_ITS_WAY)
+        elif not self.requests[0].startedWriting:
+            self.persistent = False
 
     def hold(self, held: Held) -> None:
         """Let `held` live until it is released or the connection ends: between requests on it no
@@ -135,6 +141,8 @@ class IntakeChannel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         """See `Protocol.dataReceived`."""
         if self._lingering is None:
+            if self._is_last and not self.requests:
+                self.setTimeout(self.site.timeOut)  # it has come
             super().dataReceived(data)
             return
         self._discarded += len(data)
@@ -203,10 +211,15 @@ class IntakeChannel(HTTPChannel):
     def requestDone(self, request: Request) -> None:
         """See `HTTPChannel`: the answer is complete and another request may come."""
         self.widen(USUAL_RECEIVE_BYTES)
-        self._savedTimeOut = self.site.timeOut  # also where intake was paused when the body ended
+        # Also where intake was paused when the body ended.
+        self._savedTimeOut = ON_ITS_WAY if self._is_last else self.site.timeOut
         super().requestDone(request)
         if self.held is not None and not self.requests:
             self.setTimeout(None)
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:  # noqa: N802
+        """See `HTTPChannel`: whether another request may come after this one."""
+        return super().checkPersistence(request, version) and not self._is_last
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         """See `HTTPChannel`: from here on a body is due."""

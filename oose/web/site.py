@@ -41,15 +41,12 @@ class RoomSite(Site):
         """No access log: `DEBUG=oose:http` shows requests, without the tokens in their URLs."""
 
     async def drain(self, seconds: float) -> int:
-        """Close idle connections, let the others end their request for up to `seconds`.
+        """Let connections end their request for up to `seconds`, idle ones one on its way.
 
         Then cut what is left; returns how many were cut.
         """
-        for channel in list(self._channels):
-            if channel.is_idle():
-                channel.loseConnection()
-            else:
-                channel.close_after_this()
+        for channel in self._channels:
+            channel.close_after_this()
         if self._channels:
             self._empty = Deferred()
             empty = self._empty.addTimeout(seconds, self._clock, _swallow_timeout)
