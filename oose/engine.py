@@ -1,13 +1,11 @@
 """One process of oose: it binds its ports, comes up, listens, and stops in order."""
 
 import os
-import socket
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -21,11 +19,13 @@ from oose.counting import some
 from oose.errors import OoseError, Unavailable
 from oose.first_start import make_first_user
 from oose.holdings import Holdings
+from oose.listening import Bound, CannotListen, RoomSettings, bind_all, is_every_address
 from oose.locks import InUse, Lock, lock
 from oose.log import part
 from oose.loop import Loop
 from oose.peer import Peer
-from oose.settings import PrismSettings, Settings, StoreSettings
+from oose.settings import PrismSettings, Settings
+from oose.systemd.supervision import Supervision
 from oose.together import together
 from oose.web.intake import Room
 from oose.web.site import RoomSite
@@ -36,6 +36,7 @@ UPKEEP = 300.0  # seconds between two rounds of forgetting what has expired
 BACKLOG = 512
 LOCK = "oose.lock"  # in the root
 WAIT = 2.0  # seconds between two attempts to reach databases that are away
+ATTEMPT = 60.0  # seconds within which the next has failed too, or systemd may give this start up
 SAY_AGAIN = 15  # attempts after which the same is said again
 _log = part("start")
 
@@ -44,23 +45,18 @@ class CannotStart(Exception):
     """The process cannot do its work here; the message is for whoever started it."""
 
 
-@frozen
-class Bound:
-    """A room's settings and the socket it will listen on; `port` is the one it really has."""
-
-    settings: PrismSettings | StoreSettings
-    socket: socket.socket
-    port: int
-
-
 class Engine(Service):
-    """Runs `assembly`. `fail` is called when the start cannot be completed."""
+    """Runs `assembly`, and tells systemd of it by `supervision`.
+
+    `fail` is called when the start cannot be completed.
+    """
 
     def __init__(
         self,
         assembly: Assembly,
         tls: Any,
         certificate: Path | None,
+        supervision: Supervision,
         reactor: Any,
         fail: Callable[[], None],
     ) -> None:
@@ -68,6 +64,7 @@ class Engine(Service):
         self._settings: Settings = assembly.settings
         self._tls = tls
         self._certificate = certificate
+        self._supervision = supervision
         self._reactor = reactor
         self._fail = fail
         self._lock: Lock | None = None
@@ -88,13 +85,12 @@ class Engine(Service):
         """
         try:
             self._lock = lock(self._settings.root / LOCK)
-        except InUse as error:
+            rooms: list[RoomSettings] = list(self._settings.stores)
+            if self._settings.prism.enabled:
+                rooms.append(self._settings.prism)
+            self._bound = bind_all(rooms, self._supervision.sockets)
+        except (InUse, CannotListen) as error:
             raise CannotStart(str(error)) from None
-        rooms: list[PrismSettings | StoreSettings] = list(self._settings.stores)
-        if self._settings.prism.enabled:
-            rooms.append(self._settings.prism)
-        for room in rooms:
-            self._bound.append(bind(room))
 
     def release(self) -> None:
         """Give back what was claimed."""
@@ -120,6 +116,7 @@ class Engine(Service):
         os.umask(OPEN)
         for pool in self._assembly.pools.all():
             pool.start()
+        self._supervision.watchdog.start()
         self.starting = Deferred.fromCoroutine(self._come_up()).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
@@ -151,6 +148,7 @@ class Engine(Service):
         for line in lines:
             _log.info("{line}", line=line)
         _log.info("OOSE {version} is ready", version=__version__)
+        self._supervision.notifier.ready(f"OOSE {__version__} is ready")
 
     async def _be_ready(self) -> None:
         """Open the databases and say there that we are here; a cluster's are waited for."""
@@ -169,6 +167,7 @@ class Engine(Service):
                     said = error.message
                     _log.warn("Waiting for the databases: {why}", why=said)
                 tries += 1
+                self._supervision.notifier.waiting(f"Waiting for the databases: {said}", ATTEMPT)
                 await deferLater(self._reactor, WAIT)
             else:
                 return
@@ -239,7 +238,8 @@ class Engine(Service):
             factory: Any = site
             if self._tls is not None:
                 factory = TLSMemoryBIOFactory(self._tls, False, site, self._reactor)
-            bound.socket.listen(BACKLOG)
+            if not bound.listens:
+                bound.socket.listen(BACKLOG)
             self._ports.append(
                 self._reactor.adoptStreamPort(bound.socket.fileno(), bound.socket.family, factory)
             )
@@ -258,6 +258,8 @@ class Engine(Service):
     def stopService(self) -> "Deferred[None]":
         """Accept nothing more, let what is under way finish for a while, then stop."""
         super().stopService()
+        under_way = f"Lets what is under way finish, for up to {DRAIN:g} s"
+        self._supervision.notifier.stopping(under_way)
         return Deferred.fromCoroutine(self._go_down())
 
     async def _go_down(self) -> None:
@@ -284,6 +286,8 @@ class Engine(Service):
         for pool in assembly.pools.all():
             pool.stop()
         self.release()
+        await self._supervision.watchdog.stop()
+        self._supervision.notifier.close()
         _log.info("Stopped")
 
     async def _say_that_we_go(self) -> None:
@@ -294,30 +298,3 @@ class Engine(Service):
             await registry.renew([evolve(peer, available=False) for peer in known])
         except OoseError as error:
             _log.warn("That we stop could not be written down: {why}", why=error.message)
-
-
-def is_every_address(host: str) -> bool:
-    """Whether listening on `host` means on all of the machine's addresses."""
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-def bind(settings: PrismSettings | StoreSettings) -> Bound:
-    """A socket bound to where a room is to listen, which does not accept yet; `CannotStart`."""
-    host, port = settings.listen, settings.port
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, proto)
-        bound.setblocking(False)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        raise CannotStart(
-            f"{settings.name} cannot listen on {host}:{port}: {error.strerror}."
-            " Is another instance running? Else choose another port in the configuration."
-        ) from None
-    return Bound(settings, bound, bound.getsockname()[1])

@@ -25,6 +25,9 @@ from oose.engine import DRAIN, CannotStart, Engine
 from oose.first_start import make_root
 from oose.secrets_file import FILE_NAME, UnreadableSecrets, load_or_make
 from oose.settings import BadSettings, PrismSettings, Settings, StoreSettings, Tls, read, warnings
+from oose.systemd.reclaiming import reclaim
+from oose.systemd.supervision import Supervision, supervision
+from oose.systemd.variables import BadHandover
 from oose.tls import (
     SELF_SIGNED,
     UnusableCertificate,
@@ -94,9 +97,12 @@ def makeService(options: Options) -> IService:
     settings = options.settings
     log.configure(settings.log, os.environ.get("DEBUG", ""))
     try:
-        service = put_together(settings, fail)
+        # Before twistd forks, where it does: the variables name the process that systemd started.
+        reclaim(os.environ, os.getpid())
+        supervised = supervision(os.environ, os.getpid(), reactor)
+        service = put_together(settings, fail, supervised)
         service.claim()
-    except (CannotStart, OSError, UnreadableSecrets, UnusableCertificate) as error:
+    except (BadHandover, CannotStart, OSError, UnreadableSecrets, UnusableCertificate) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         raise SystemExit(1) from None
     service.takes_signals = True
@@ -110,11 +116,16 @@ def makeService(options: Options) -> IService:
     return service
 
 
-def put_together(settings: Settings, fail: Callable[[], None]) -> OoseService:
+def put_together(
+    settings: Settings, fail: Callable[[], None], supervised: Supervision | None = None
+) -> OoseService:
     """The process's parts; what is made once in a machine's life is made here.
 
-    `fail` is called when the start cannot be completed.
+    `fail` is called when the start cannot be completed; `supervised` is what systemd has to do
+    with it, if anything.
     """
+    if supervised is None:
+        supervised = supervision({}, os.getpid(), reactor)
     make_root(settings.root)
     secrets = load_or_make(settings.root / FILE_NAME)
     certificate = own_certificate(settings)
@@ -124,7 +135,7 @@ def put_together(settings: Settings, fail: Callable[[], None]) -> OoseService:
     policy = client_policy(verify, own=certificate)
     assembly = Assembly(settings, secrets, policy, reactor)
     alone = certificate and certificate_alone(certificate)
-    return OoseService(assembly, tls, alone, reactor, fail)
+    return OoseService(assembly, tls, alone, supervised, reactor, fail)
 
 
 def own_certificate(settings: Settings) -> Path | None:

@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from oose.assembly import Assembly
-from oose.engine import Bound, Engine
+from oose.engine import Engine
+from oose.listening import Bound
 from oose.pool import Inline
 from oose.purchases import OneProcess
 from oose.settings import PrismSettings, Settings, StoreSettings
@@ -23,6 +24,7 @@ from oose.settings.model import (
     InventorySettings,
     RedisSettings,
 )
+from oose.systemd.supervision import supervision
 from tests.stateful.database import Reached, Shared
 from tests.stateful.hops import Hops, Life, LifeClock, Threads
 from tests.stateful.network import Client, Listener, Network
@@ -170,7 +172,8 @@ class Driven(Engine):
 
     def __init__(self, assembly: Wired, place: Place, life: Life) -> None:
         policy: Any = None
-        super().__init__(assembly, None, None, LifeClock(life), self._give_up)
+        clock = LifeClock(life)
+        super().__init__(assembly, None, None, supervision({}, 0, clock), clock, self._give_up)
         self._place = place
         self._life = life
         self.has_failed = policy
