@@ -52,7 +52,7 @@ $(STAMPS)/run: $(PYTHON) requirements.lock pyproject.toml setup.py
 $(STAMPS)/test: $(STAMPS)/run requirements-dev.lock
 	@echo "Installing what the tests need"
 	@$(PYTHON) -m pip install --quiet --requirement requirements-dev.lock
-	@sh install/packages.sh chromium ffmpeg nginx curl openssl redis-server util-linux \
+	@sh install/packages.sh chromium ffmpeg nginx curl openssl redis-server systemd util-linux \
 		iproute2 logrotate nftables procps
 	@mkdir -p $(STAMPS) && touch $@
 
