@@ -98,8 +98,9 @@ NAMES = (
     | st.sampled_from(["00", "0a", "ff", "FF", "f 1 2 00", "a\nb", "\udcff", "find: '00'"])
 ).filter(lambda name: "/" not in name and "\0" not in name and name not in {".", ".."})
 LINKS = st.sampled_from(HASHES).map(lambda each: old_relative_path(each, "x").removesuffix(".x"))
-NEARLY = st.builds(
-    lambda place, tail: place + tail, PLACES | LINKS, st.sampled_from(["X", "\n", ".tmp"])
+TAILS = st.sampled_from(["X", "\n"])
+NEARLY = st.builds(lambda place, tail: place + tail, PLACES, TAILS | st.just(".tmp")) | st.builds(
+    lambda place, tail: place + tail, LINKS, TAILS
 )
 WITHIN = st.builds(lambda place, name: f"{place.rpartition('/')[0]}/{name}", PLACES, NAMES)
 FOREIGN = st.lists(NAMES, min_size=1, max_size=3).map("/".join)

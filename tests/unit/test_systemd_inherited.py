@@ -35,12 +35,24 @@ class Hands:
 
     def over(self, *sockets: socket.socket) -> int:
         """The first of the descriptors."""
-        first, end = 300, 300 + len(sockets)
+        count = len(sockets)
+        first = next(
+            at for at in range(300, 10_000) if not any(map(is_open, range(at, at + count)))
+        )
+        end = first + count
         for at, each in enumerate(sockets, first):
             assert fcntl.fcntl(each.fileno(), fcntl.F_DUPFD, at) == at
             os.set_inheritable(at, True)
         self._stack.callback(os.closerange, first, end)
         return first
+
+
+def is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
