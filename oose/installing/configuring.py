@@ -1,5 +1,6 @@
 """Configuration files as the installer writes them: names with plain values, read back as such."""
 
+from ast import literal_eval
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -52,7 +53,7 @@ def configuration(machine: Machine, path: PurePosixPath, names: Names) -> File:
     text = machine.at(path).read_text("utf-8") if before else ""
     if before != names:
         text = render(names)
-        if reread(text, names) != names:
+        if not all(map(is_written, names.values())):
             raise Refused(f"{path} holds values that cannot be written down: change it by hand")
     return File(
         path,
@@ -64,12 +65,11 @@ def configuration(machine: Machine, path: PurePosixPath, names: Names) -> File:
     )
 
 
-def reread(text: str, names: Names) -> Names:
-    """What a text says of `names`: nothing where it holds what Python cannot read back."""
-    again: Names = {}
-    with suppress(NameError, SyntaxError):
-        exec(text, again)  # noqa: S102 # what we have just written
-    return {name: again.get(name) for name in names}
+def is_written(value: object) -> bool:
+    """Whether a value reads back as it is."""
+    with suppress(ValueError, SyntaxError):
+        return bool(literal_eval(written(value, "")) == value)
+    return False
 
 
 def render(names: Mapping[str, Any]) -> str:

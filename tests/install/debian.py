@@ -171,7 +171,7 @@ def empty_disk(system: Debian, size: int) -> Iterator[str]:
         ["losetup", "--find", "--show", image], capture_output=True, text=True, check=True
     )
     device = found.stdout.strip()
-    status = os.stat(device)  # noqa: PTH116
+    status = Path(device).stat()
     try:
         numbers = (str(os.major(status.st_rdev)), str(os.minor(status.st_rdev)))
         system.good("mknod", device, "b", *numbers)

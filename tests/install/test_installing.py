@@ -48,7 +48,7 @@ def oose(system: Debian, *arguments: str) -> str:
 def uploaded(system: Debian, name: str, data: bytes) -> str:
     system.at(f"/root/{name}").write_bytes(data)
     answer: Any = json.loads(oose(system, "upload", f"/root/{name}", "--json"))
-    return str(re.search(r"[0-9a-f]{40}", json.dumps(answer))[0])  # type: ignore[index]
+    return str(re.findall(r"[0-9a-f]{40}", json.dumps(answer))[0])
 
 
 def downloaded(system: Debian, hash_: str) -> bytes:

@@ -108,9 +108,12 @@ def test_the_nodejs_client_finds_everything_as_the_contract_says(
 
 def test_static_content_comes_straight_from_each_stores_disk(fronted: Fronted) -> None:
     nginx, client = fronted.nginx, fronted.client
-    for name in STORES:
-        disk = fronted.running.cluster.folder / name / name
-        within(SOON, lambda disk=disk: (disk / OPEN).stat())  # type: ignore[misc]
+    folder = fronted.running.cluster.folder
+
+    def are_open() -> None:
+        assert all((folder / name / name / OPEN).exists() for name in STORES)
+
+    within(SOON, are_open)
     data = os.urandom(100_000)
     content_hash = client.upload(data)["hash"]
     first = nginx.ask(f"/static/{content_hash}/a.txt", name="prism2")

@@ -4,13 +4,13 @@ import pytest
 from attrs import evolve
 
 from oose.installing import layout
-from oose.installing.configuring import checked
+from oose.installing.configuring import Names, checked
 from oose.installing.dropins import address_of, disks_of, in_service, listening, mount_unit
 from oose.installing.runner import Refused
 from oose.settings import PrismSettings
 from tests.unit.installed import make_release
 
-NAMES = {
+NAMES: Names = {
     "prism": {"enabled": True, "listen": "::1"},
     "store": [
         {"enabled": True, "name": "a", "root": "/media/a", "listen": "127.0.0.1"},
@@ -45,7 +45,7 @@ def test_a_process_with_several_disks_waits_for_them_and_runs_without() -> None:
 
 
 def test_a_process_of_one_disk_does_not_run_without_it() -> None:
-    settings = checked({"store": NAMES["store"][:1]}, layout.store_file("a"))  # type: ignore[index]
+    settings = checked({"store": NAMES["store"][:1]}, layout.store_file("a"))
     assert "RequiresMountsFor=/media/a" in disks_of(settings, needed=True).splitlines()
 
 

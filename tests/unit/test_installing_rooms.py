@@ -18,12 +18,13 @@ from oose.installing.runner import Refused
 
 DISK = PurePosixPath("/media/om101")
 SECRET = "a-password-made-for-the-cluster"
+NOTHING = Asked()
 CLUSTER = Asked(
     couchdb_url="https://couchdb:6984", redis_url="redis://redis:6379", listen="127.0.0.1"
 )
 
 
-def prism(before: Names | None = None, asked: Asked = Asked()) -> Names:  # noqa: B008
+def prism(before: Names | None = None, asked: Asked = NOTHING) -> Names:
     return prism_names(before or {}, asked, "Media7.example.org", SECRET)
 
 
@@ -40,13 +41,13 @@ def test_a_prism_alone_says_little() -> None:
 
 
 def test_what_was_said_before_stays() -> None:
-    before = {
+    before: Names = {
         "machine": "m",
         "root": "/srv/oose",
         "prism": {"name": "p", "port": 80, "max_upload": "1GB", "enabled": False},
         "clones": {"minimum": 1},
     }
-    assert prism(before) == {**before, "prism": {**before["prism"], "enabled": True}}  # type: ignore[dict-item]
+    assert prism(before) == {**before, "prism": {**before["prism"], "enabled": True}}
 
 
 def test_what_is_asked_for_overrules_what_was_said() -> None:
