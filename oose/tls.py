@@ -78,14 +78,18 @@ def self_signed(path: Path, names: Sequence[str], now: datetime) -> Path:
     byte, and a crash leaves the old one or the new one. Beside it lies `certificate_alone`. Raises
     `OSError`, and `UnusableCertificate` for what is no name.
     """
-    wanted = [_general_name(name) for name in dict.fromkeys((*ALWAYS, *names))]
-    if not _still_good(path, wanted, now):
-        _write(path, _make(wanted, now), 0o600)
+    if not is_good(path, names, now):
+        _write(path, _make(_with_always(names), now), 0o600)
     (certificate, *_) = _certificates(path, _read(path))
     alone, text = certificate_alone(path), certificate.public_bytes(serialization.Encoding.PEM)
     if not alone.exists() or alone.read_bytes() != text:
         _write(alone, text, 0o644)
     return path
+
+
+def is_good(path: Path, names: Sequence[str], now: datetime) -> bool:
+    """Whether `self_signed` would leave the file at `path` as it is; `UnusableCertificate`."""
+    return _still_good(path, _with_always(names), now)
 
 
 def certificate_alone(path: Path) -> Path:
@@ -210,6 +214,10 @@ def _certificates(pem: Path, text: bytes) -> list[x509.Certificate]:
 
 def _same_key(key: PrivateKeyTypes, certificate: x509.Certificate) -> bool:
     return key.public_key() == certificate.public_key()
+
+
+def _with_always(names: Sequence[str]) -> list[x509.GeneralName]:
+    return [_general_name(name) for name in dict.fromkeys((*ALWAYS, *names))]
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -1,4 +1,4 @@
-"""The commands that make a prism or a store of a machine: install."""
+"""The commands that make a prism or a store of a machine: install prism, install store."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -12,17 +12,21 @@ from attrs import evolve
 
 from oose.cli.desk import Desk
 from oose.cli.exits import CommandFailed
+from oose.cli.installing_around import host_command, known_peers, web_command
 from oose.cli.this_machine import (
     PRETEND,
     YES,
     check_root,
+    finish,
     refusing,
     this_machine,
     work_off,
 )
 from oose.installing.disks import Device, device_for
+from oose.installing.machine import Machine
 from oose.installing.plans import Plan, Wanted, prism_plan, store_plan
 from oose.installing.rooms import Asked
+from oose.installing.surroundings import surroundings
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -57,11 +61,15 @@ def room_options(command: F) -> F:
 
 @click.group("install")
 def install_group() -> None:
-    """Make a prism or a store of this machine; may be run again.
+    """Make a prism or a store of this machine, with all around them; may be run again.
 
     What is so already stays, also what somebody wrote into a configuration. One that has to be
     changed is kept beside the new one. --pretend says everything, and does nothing.
     """
+
+
+install_group.add_command(web_command)
+install_group.add_command(host_command)
 
 
 @install_group.command("prism")
@@ -74,8 +82,7 @@ def prism_command(desk: Desk, /, *, pretend: bool, **options: Any) -> None:
     machine = this_machine()
     with refusing():
         plan = prism_plan(machine, asked(options))
-        work_off(desk, machine, plan.steps, pretend=pretend)
-    finish(desk, plan)
+        carry_out(desk, machine, plan, pretend=pretend)
 
 
 @install_group.command("store")
@@ -124,8 +131,14 @@ def store_command(
         plan = store_plan(machine, asked(options), wanted)
         if wanted.device is not None and not (yes or pretend):
             have_typed(wanted.device, wanted.disk)
-        work_off(desk, machine, plan.steps, pretend=pretend)
-    finish(desk, plan)
+        carry_out(desk, machine, plan, pretend=pretend)
+
+
+def carry_out(desk: Desk, machine: Machine, plan: Plan, *, pretend: bool) -> None:
+    """A plan, and then what nginx and the firewall have to know of it."""
+    around = surroundings(machine, plan.files, known_peers)
+    work_off(desk, machine, [*plan.steps, *around.steps], pretend=pretend)
+    finish(desk, [*plan.notes, *around.notes])
 
 
 def have_typed(device: Device, place: PurePosixPath) -> None:
@@ -157,10 +170,3 @@ def password_in(file: Path | None) -> str | None:
     if not line:
         raise CommandFailed(f"{file} has no password on its first line")
     return line
-
-
-def finish(desk: Desk, plan: Plan) -> None:
-    """What an operator should know now."""
-    if not desk.as_json:
-        for note in plan.notes:
-            click.echo(note, err=True)

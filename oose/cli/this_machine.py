@@ -56,6 +56,13 @@ def work_off(
     return made
 
 
+def finish(desk: Desk, notes: Sequence[str]) -> None:
+    """What an operator should know now."""
+    if not desk.as_json:
+        for note in notes:
+            click.echo(note, err=True)
+
+
 def say(desk: Desk, change: Change) -> None:
     """One line, and a diff where there is one."""
     if not desk.as_json:

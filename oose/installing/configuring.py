@@ -44,15 +44,15 @@ def unusable(error: BadSettings) -> Refused:
     return Refused(f"The configuration would not be usable:{problems}")
 
 
-def configuration(machine: Machine, path: PurePosixPath, names: Names) -> File:
-    """The step that makes `path` say `names`.
+def configuration(machine: Machine, path: PurePosixPath, names: Names, head: str = HEAD) -> File:
+    """The step that makes `path` say `names`, after the remark `head`.
 
     A file that says so already stays as somebody wrote it, with all that `names` do not hold.
     """
     before = names_in(machine, path)
     text = machine.at(path).read_text("utf-8") if before else ""
     if before != names:
-        text = render(names)
+        text = render(names, head)
         if not all(map(is_written, names.values())):
             raise Refused(f"{path} holds values that cannot be written down: change it by hand")
     return File(
@@ -72,10 +72,10 @@ def is_written(value: object) -> bool:
     return False
 
 
-def render(names: Mapping[str, Any]) -> str:
+def render(names: Mapping[str, Any], head: str = HEAD) -> str:
     """A file that reads back as `names`."""
     lines = [f"{name} = {written(value, '')}" for name, value in names.items()]
-    return HEAD + "\n" + "\n".join(lines) + "\n"
+    return head + "\n" + "\n".join(lines) + "\n"
 
 
 def written(value: object, indent: str) -> str:

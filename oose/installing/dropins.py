@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from oose.disk import OPEN
 from oose.installing import layout
 from oose.installing.files import Directory, File
 from oose.installing.machine_files import service_of
@@ -51,10 +52,23 @@ def disks_of(settings: Settings, *, needed: bool) -> str:
     """
     roots = [PurePosixPath(store.root) for store in settings.stores]
     waits = (
-        f"RequiresMountsFor={root}" if needed else f"After={mount_unit(root)}" for root in roots
+        f"RequiresMountsFor={quoted(root)}" if needed else f"After={mount_unit(root)}"
+        for root in roots
     )
-    writes = ("ReadWritePaths=", *(f"ReadWritePaths=-{root}" for root in roots))
-    return "\n".join(["[Unit]", *waits, "[Service]", *writes]) + "\n"
+    writes = ("ReadWritePaths=", *(f"ReadWritePaths={quoted('-', root)}" for root in roots))
+    # nginx asks the store for everything until it is there again (decision 15).
+    marks = (quoted(root / OPEN).replace("$", "$$") for root in roots)
+    ends = (f"ExecStopPost=-/bin/rm -f {mark}" for mark in marks)
+    return "\n".join(["[Unit]", *waits, "[Service]", *writes, *ends]) + "\n"
+
+
+def quoted(*parts: object) -> str:
+    """A value as one word without variables and specifiers: systemd.syntax(7), systemd.unit(5)."""
+    text = "".join(map(str, parts))
+    if re.fullmatch(r"[\w./:@+-]+", text, re.ASCII):
+        return text
+    text = re.sub(r'(["\\])', r"\\\1", text).replace("%", "%%")
+    return f'"{text}"'
 
 
 def mount_unit(path: PurePosixPath) -> str:
@@ -78,12 +92,19 @@ def listening(settings: Settings) -> str:
 
 
 def address_of(room: PrismSettings | StoreSettings) -> str:
-    """Host and port; systemd does not look up names, and we do it as the program does."""
+    """Host and port; systemd does not look up names."""
+    return with_port(numeric(room.listen), room.port)
+
+
+def numeric(listen: str) -> str:
+    """The address that a room listens on, looked up as the program does; `Refused`."""
     try:
-        found = socket.getaddrinfo(
-            room.listen, room.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(listen, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise Refused(f"{room.name} listens on {room.listen}: {error.strerror}") from None
-    host = str(found[0][4][0])
-    return f"[{host}]:{room.port}" if ":" in host else f"{host}:{room.port}"
+        raise Refused(f"There is no {listen} to listen on: {error.strerror}") from None
+    return str(found[0][4][0])
+
+
+def with_port(host: str, port: int) -> str:
+    """As URLs have it (RFC 3986 section 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,6 +1,7 @@
-"""Steps on files: folders, files with what is in them, links."""
+"""Steps on files: folders, files with what is in them, links, what is not to be there."""
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from difflib import unified_diff
@@ -183,3 +184,24 @@ def switch(path: Path, target: Path) -> None:
     draft.symlink_to(target)
     draft.replace(path)
     sync_folder(path.parent)
+
+
+@frozen
+class Gone:
+    """A file, link or folder that is not there."""
+
+    path: PurePosixPath
+
+    def changes(self, machine: Machine) -> Iterator[Change]:
+        """See `Step`."""
+        path = machine.at(self.path)
+        if path.is_symlink() or path.exists():
+            yield Change(f"remove {self.path}", lambda: remove(path), touches=self.path)
+
+
+def remove(path: Path) -> None:
+    """Whatever it is."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

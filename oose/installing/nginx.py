@@ -5,25 +5,28 @@ Each is whole in itself and made for the `http` block, where Debian's nginx incl
 for TLS, HTTP/2, mp4 and flv). docs/operations/nginx.md says what is in them.
 """
 
+from pathlib import Path
+
 from oose.deliver.caching import STATIC
 from oose.disk import OPEN
 from oose.installing.fronts import Front, PrismFront, StoreFront
-from oose.installing.templates import environment
+from oose.installing.templates import INSTALL, environment
 from oose.media_types import UNKNOWN, known_types
 
 MOST_DIGITS = 12  # of a rate that nothing bounds
 
 
-def render_prism(front: PrismFront) -> str:
-    """The file for a prism."""
-    return _render("prism.conf.j2", front)
+def render_prism(front: PrismFront, install: Path = INSTALL) -> str:
+    """The file for a prism; `install` is the folder with the program's templates."""
+    return _render("prism.conf.j2", front, install)
 
 
-def render_store(front: StoreFront) -> str:
+def render_store(front: StoreFront, install: Path = INSTALL) -> str:
     """The file for a store."""
     return _render(
         "store.conf.j2",
         front,
+        install,
         rates=at_most(front.most_rate) if front.most_rate else f"[1-9][0-9]{{0,{MOST_DIGITS - 1}}}",
         mark=OPEN,
         types=sorted(known_types().items()),
@@ -53,8 +56,8 @@ def at_most(most: int) -> str:
     return f"(?:{'|'.join([*forms, digits])})"
 
 
-def _render(template: str, front: Front, **more: object) -> str:
-    templates = environment("nginx")
+def _render(template: str, front: Front, install: Path, **more: object) -> str:
+    templates = environment("nginx", install)
     templates.filters["quoted"] = quoted
     found = templates.get_template(template)
     scheme = "https" if front.upstream_tls else "http"

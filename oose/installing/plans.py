@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from attrs import field, frozen
 
 from oose.installing import database, disks, layout
-from oose.installing.configuring import Names, checked, configuration
+from oose.installing.configuring import Names, checked, configuration, names_in
 from oose.installing.disks import Device, Formatted
 from oose.installing.dropins import in_service
 from oose.installing.files import Directory, Link, Ownership
@@ -26,6 +26,7 @@ from oose.installing.rooms import (
 )
 from oose.installing.runner import Refused
 from oose.installing.system import Packages, User
+from oose.installing.web_values import behind, is_web, web_of
 from oose.settings import Settings
 from oose.settings.kinds import label
 
@@ -34,10 +35,14 @@ Files = Mapping[PurePosixPath, Names]
 
 @frozen
 class Plan:
-    """Steps, and what to say to an operator once they are made."""
+    """Steps, and what to say to an operator once they are made.
+
+    `files` are all configurations of the machine, as they are then.
+    """
 
     steps: Sequence[Step]
     notes: Sequence[str] = ()
+    files: Files = field(factory=dict)
 
 
 @frozen
@@ -60,7 +65,7 @@ def prism_plan(machine: Machine, asked: Asked) -> Plan:
     before = files.get(layout.PRISM, {})
     refuse_leaving(machine, before, asked)
     known, made = known_or_made(files, asked)
-    names = prism_names(before, asked, machine.name, known)
+    names = as_served(machine, prism_names(before, asked, machine.name, known))
     settings = checked(names, layout.PRISM)
     notes = []
     if not settings.is_cluster:
@@ -72,7 +77,8 @@ def prism_plan(machine: Machine, asked: Asked) -> Plan:
         )
     if not (settings.stores or settings.is_cluster):
         notes.append("It has no store yet: oose install store --disk MOUNT_POINT")
-    return Plan(running(machine, layout.PRISM, names, settings), notes)
+    steps = running(machine, layout.PRISM, names, settings)
+    return Plan(steps, notes, {**files, layout.PRISM: names})
 
 
 def store_plan(machine: Machine, asked: Asked, wanted: Wanted) -> Plan:
@@ -85,13 +91,22 @@ def store_plan(machine: Machine, asked: Asked, wanted: Wanted) -> Plan:
         raise Refused(f"{name!r} is no name for a store: --name NAME, {error}") from None
     notes = check_disk(machine, wanted, name)
     file, names = configured(machine, files, asked, wanted, name)
+    names = as_served(machine, names)
     settings = checked(names, file)
     steps: list[Step] = []
     if wanted.device is not None:
         steps += [Packages(("xfsprogs",)), Directory(wanted.disk)]
         steps.append(Formatted(wanted.device, wanted.disk, wanted.uuid))
     disk = Ownership(wanted.disk, layout.USER, layout.USER)
-    return Plan([*steps, *running(machine, file, names, settings, disk)], notes)
+    steps += running(machine, file, names, settings, disk)
+    return Plan(steps, notes, {**files, file: names})
+
+
+def as_served(machine: Machine, names: Names) -> Names:
+    """A configuration, with what nginx needs where it was installed on this machine."""
+    if not is_web(machine):
+        return names
+    return behind(names, web_of(names_in(machine, layout.WEB)))
 
 
 def configured(
@@ -132,20 +147,22 @@ def running(
     machine: Machine, file: PurePosixPath, names: Names, settings: Settings, *more: Step
 ) -> Sequence[Step]:
     """The steps to a process that runs with the configuration `file`, after `more`."""
-    current(machine)  # or there would be nothing to run
-    user = layout.USER
-    steps: list[Step] = [
-        Link(layout.COMMAND, layout.CURRENT / layout.VENV / "bin" / "oose"),
-        User(),
-        *(Directory(path, group=user, mode=0o750) for path in (layout.ETC, layout.STORES)),
-        *states(settings),
-        *more,
-    ]
+    steps: list[Step] = [*based(machine), *states(settings), *more]
     pem = PurePosixPath(settings.ssl.pem) if settings.ssl and settings.ssl.pem else None
     if pem is not None and layout.ETC in pem.parents:
-        steps.append(Ownership(pem, group=user, mode=layout.CONFIGURATION_MODE))
+        steps.append(Ownership(pem, group=layout.USER, mode=layout.CONFIGURATION_MODE))
     steps.append(configuration(machine, file, names))
     return [*steps, *in_service(machine.tree, file, settings)]
+
+
+def based(machine: Machine) -> Sequence[Step]:
+    """What everything else stands on: the command, the user, the folder of configurations."""
+    current(machine)  # or there would be nothing to run
+    return [
+        Link(layout.COMMAND, layout.CURRENT / layout.VENV / "bin" / "oose"),
+        User(),
+        *(Directory(path, group=layout.USER, mode=0o750) for path in (layout.ETC, layout.STORES)),
+    ]
 
 
 def states(settings: Settings) -> Sequence[Directory]:

@@ -13,7 +13,9 @@ from oose.installing.machine import Machine
 from oose.installing.plan import Change
 from oose.installing.runner import Refused
 
-SHOWN = ("UnitFileState", "ActiveState", "NeedDaemonReload", "InactiveExitTimestampMonotonic")
+SINCE = {"restart": "InactiveExitTimestampMonotonic", "reload": "StateChangeTimestampMonotonic"}
+SHOWN = ("UnitFileState", "ActiveState", "NeedDaemonReload", *SINCE.values())
+SAID = {"restart": "start {} again", "reload": "have {} read its files again"}
 ENABLED = frozenset({"enabled", "enabled-runtime", "static", "indirect", "alias"})
 
 
@@ -81,11 +83,14 @@ class Units:
 
 @frozen
 class Reloaded:
-    """That systemd knows the units as they are now."""
+    """That systemd knows the units in `files`, where none are named all, as they are now."""
+
+    files: tuple[PurePosixPath, ...] = ()
 
     def changes(self, machine: Machine) -> Iterator[Change]:
         """See `Step`."""
-        if any(layout.UNITS in PurePosixPath(path).parents for path in machine.touched):
+        touched = map(PurePosixPath, machine.touched)
+        if any(e in self.files if self.files else layout.UNITS in e.parents for e in touched):
             yield reload(machine)
 
 
@@ -105,12 +110,13 @@ def units_of(tree: Path) -> list[Path]:
 class Service:
     """A unit that is enabled, and runs with what the files it `watches` hold now.
 
-    `unit` is named with its suffix. It is started again where one of those files was changed after
-    it had started, by whoever.
+    `unit` is named with its suffix. It is started again, or where `renewed` says so only reloaded,
+    when one of those files was changed after that had been done last, by whoever.
     """
 
     unit: str
     watches: tuple[PurePosixPath, ...] = ()
+    renewed: str = "restart"
 
     def changes(self, machine: Machine) -> Iterator[Change]:
         """See `Step`; `Refused` where it does not come up."""
@@ -125,13 +131,12 @@ class Service:
         if state["ActiveState"] != "active":
             yield Change(f"start {self.unit}", partial(bring_up, machine, "start", self.unit))
         elif self._is_behind(machine, state):
-            yield Change(
-                f"start {self.unit} again", partial(bring_up, machine, "restart", self.unit)
-            )
+            said = SAID[self.renewed].format(self.unit)
+            yield Change(said, partial(bring_up, machine, self.renewed, self.unit))
 
     def _is_behind(self, machine: Machine, state: Mapping[str, str]) -> bool:
         """Whether what it watches is newer than it is."""
-        micros = int(state["InactiveExitTimestampMonotonic"] or 0)
+        micros = int(state[SINCE[self.renewed]] or 0)
         since = machine.now().timestamp() - (machine.uptime() - micros / 1e6)
         for watched in self.watches:
             path = machine.at(watched)
@@ -150,7 +155,7 @@ def shown(machine: Machine, unit: str) -> Mapping[str, str]:
 
 
 def bring_up(machine: Machine, verb: str, unit: str) -> None:
-    """`start` or `restart` it, and wait until it says that it is ready (`Type=notify`)."""
+    """`start`, `restart` or `reload` it, and wait until it is ready (`Type=notify`)."""
     name, _, kind = unit.rpartition(".")
     try:
         if kind == "socket":  # systemd does not open one whose service is running

@@ -1,16 +1,19 @@
 """The program goes; content, configuration and databases stay."""
 
-import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from attrs import frozen
 
-from oose.installing import layout
+from oose.installing import layout, rotation
+from oose.installing.files import Gone
+from oose.installing.host import RULES, SYSCTL, UDEV, UNIT
 from oose.installing.machine import Machine
 from oose.installing.machine_files import configurations, service_of
 from oose.installing.plan import Change, Step
+from oose.installing.sites import ENABLED, NGINX, Sites
 from oose.installing.system import Reloaded, shown
+from oose.installing.web_values import is_web
 
 STAYS = (
     f"{layout.ETC} (configuration), {layout.STATE} (databases), the disks of stores and the user"
@@ -34,33 +37,37 @@ class Stopped:
             )
 
 
-@frozen
-class Gone:
-    """A file, link or folder that is not there."""
-
-    path: PurePosixPath
-
-    def changes(self, machine: Machine) -> Iterator[Change]:
-        """See `Step`."""
-        path = machine.at(self.path)
-        if path.is_symlink() or path.exists():
-            yield Change(f"remove {self.path}", lambda: remove(path), touches=self.path)
-
-
-def remove(path: Path) -> None:
-    """Whatever it is."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
 def uninstall_steps(machine: Machine) -> Sequence[Step]:
     """Everything of the program, its own folder last: this is run from there."""
     steps: list[Step] = []
     for file in configurations(machine):
         name = service_of(file)
         steps += [Stopped(f"{name}.socket"), Stopped(f"{name}.service")]
+    if machine.at(UNIT).exists():
+        steps.append(Stopped(UNIT.name))
     units = sorted(machine.at(layout.UNITS).glob("oose-*"))
     steps += [Gone(layout.UNITS / path.name) for path in units]
+    steps += [*without_web(machine), *(Gone(path) for path in (RULES, SYSCTL, UDEV))]
     return [*steps, Reloaded(), Gone(layout.COMMAND), Gone(layout.OPT)]
+
+
+def without_web(machine: Machine) -> Sequence[Step]:
+    """nginx goes on without our sites, and logs are rotated as before."""
+    if not is_web(machine):
+        return ()
+    timer = PurePosixPath(rotation.TIMER)
+    return [Sites({}), NginxWithoutUs(), Gone(PurePosixPath(rotation.ROTATION)), Gone(timer)]
+
+
+@frozen
+class NginxWithoutUs:
+    """That nginx, where it runs, knows that our sites are gone."""
+
+    def changes(self, machine: Machine) -> Iterator[Change]:
+        """See `Step`."""
+        is_gone = any(ENABLED in PurePosixPath(path).parents for path in machine.touched)
+        if is_gone and shown(machine, NGINX)["ActiveState"] == "active":
+            yield Change(
+                f"have {NGINX} read its files again",
+                lambda: machine.run("systemctl", "reload", NGINX),
+            )

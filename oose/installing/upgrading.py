@@ -1,6 +1,6 @@
 """A new version beside the old one, and back where it does not come up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from attrs import evolve, frozen
@@ -10,11 +10,13 @@ from oose.installing.configuring import checked, names_in
 from oose.installing.database import DatabaseAsBefore, copies
 from oose.installing.dropins import in_service
 from oose.installing.files import Link
+from oose.installing.host_values import is_host
 from oose.installing.machine import Machine
 from oose.installing.machine_files import configurations, service_of
 from oose.installing.plan import Change, Step, carry_out
 from oose.installing.releases import FewReleases, check_with, current, made_of
 from oose.installing.runner import Refused
+from oose.installing.web_values import is_web
 
 Tell = Callable[[Change], None]
 
@@ -82,4 +84,28 @@ def switched(
     for file in files:
         settings = checked(names_in(machine, file), file)
         steps += in_service(machine.at(release), file, settings)
-    return steps
+    return [*steps, *around(machine, release)]
+
+
+def around(machine: Machine, release: PurePosixPath) -> Sequence[Step]:
+    """nginx and firewall as a release has them, which makes their files itself: with its own
+    templates, and the code that knows them.
+    """
+    installed = {"web": is_web(machine), "host": is_host(machine)}
+    return [MadeAnew(what, release) for what, there in installed.items() if there]
+
+
+@frozen
+class MadeAnew:
+    """That `oose install WHAT` of a release was run."""
+
+    what: str
+    release: PurePosixPath
+
+    def changes(self, machine: Machine) -> Iterator[Change]:
+        """See `Step`."""
+        command = str(self.release / layout.VENV / "bin" / "oose")
+        yield Change(
+            f"have {self.release.name} look after `oose install {self.what}`",
+            lambda: machine.run(command, "install", self.what),
+        )

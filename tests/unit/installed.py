@@ -14,6 +14,7 @@ from oose.installing.machine import Machine
 from oose.installing.plan import Change, Step, carry_out
 from oose.installing.runner import Ran, Refused
 
+TEMPLATES = Path(__file__).parents[2] / "install/nginx"
 NOW = datetime(2026, 11, 25, 14, 8, 22, tzinfo=UTC)
 
 
@@ -24,6 +25,7 @@ class Unit:
     enabled: bool = False
     active: str = "inactive"
     since: float = 0.0
+    changed: float = 0.0
     needs_reload: bool = False
 
 
@@ -74,13 +76,18 @@ class Recorder:
     def _apt_get(self, verb: str, *arguments: str) -> None:
         if verb == "install":
             self.packages |= {each for each in arguments if not each.startswith("-")}
+            for folder in ("nginx/sites-available", "nginx/sites-enabled", "logrotate.d"):
+                (self.root / "etc" / folder).mkdir(parents=True, exist_ok=True)
 
     def _systemctl(self, verb: str, *arguments: str) -> str | None:
         unit = self.unit(arguments[-1]) if arguments else Unit()
         if verb == "enable":
             unit.enabled = True
         elif verb in {"start", "restart"}:
-            unit.active, unit.since = "active", time.monotonic()
+            unit.active = "active"
+            unit.since = unit.changed = time.monotonic()
+        elif verb == "reload":
+            unit.changed = time.monotonic()
         elif verb in {"stop", "disable"}:
             unit.active = "inactive"
             unit.enabled = unit.enabled and verb == "stop"
@@ -93,6 +100,7 @@ class Recorder:
                 f"ActiveState={unit.active}\n"
                 f"NeedDaemonReload={'yes' if unit.needs_reload else 'no'}\n"
                 f"InactiveExitTimestampMonotonic={round(unit.since * 1e6)}\n"
+                f"StateChangeTimestampMonotonic={round(unit.changed * 1e6)}\n"
             )
         return None
 
@@ -114,6 +122,9 @@ def machine_in(folder: Path, mounts: Collection[str] = ()) -> tuple[Machine, Rec
     (root / "usr/local/bin").mkdir(parents=True)
     (root / "opt/oose/current").symlink_to("/opt/oose/releases/3.0.0-one")
     add_user(root, "root")
+    for kept in ("proc", "etc/sysctl.d", "etc/udev/rules.d"):
+        (root / kept).mkdir(parents=True)
+    (root / "proc/meminfo").write_text("MemTotal:       16384000 kB\n")
     (root / "etc/fstab").write_text("UUID=1 / ext4 defaults 0 1\n")
     for place in mounts:
         (root / place.lstrip("/")).mkdir(parents=True)
@@ -130,6 +141,7 @@ def make_release(root: Path, name: str, *, socket: bool = True) -> Path:
     tree = root / "opt/oose/releases" / name
     units = tree / "install/systemd"
     units.mkdir(parents=True)
+    (tree / "install/nginx").symlink_to(TEMPLATES)
     for template in ("oose-prism", "oose-store@"):
         (units / f"{template}.service").write_text(f"[Service]\n# {name}\n")
         if socket:

@@ -41,7 +41,19 @@ def test_a_process_with_several_disks_waits_for_them_and_runs_without() -> None:
         "ReadWritePaths=",
         "ReadWritePaths=-/media/a",
         "ReadWritePaths=-/media/b-c",
+        "ExecStopPost=-/bin/rm -f /media/a/oose-static-open",
+        "ExecStopPost=-/bin/rm -f /media/b-c/oose-static-open",
     ]
+
+
+def test_a_path_is_one_word_whatever_is_in_it() -> None:
+    odd = [{**NAMES["store"][0], "root": '/media/a "b" 5% $HOME \\c'}]
+    lines = disks_of(checked({"store": odd}, layout.PRISM), needed=True).splitlines()
+    assert lines[1] == r'RequiresMountsFor="/media/a \"b\" 5%% $HOME \\c"'
+    assert lines[4] == r'ReadWritePaths="-/media/a \"b\" 5%% $HOME \\c"'
+    assert lines[5] == (
+        r'ExecStopPost=-/bin/rm -f "/media/a \"b\" 5%% $$HOME \\c/oose-static-open"'
+    )
 
 
 def test_a_process_of_one_disk_does_not_run_without_it() -> None:
@@ -63,7 +75,7 @@ def test_systemd_listens_where_every_room_does() -> None:
 
 def test_a_name_that_stands_for_no_address_is_refused() -> None:
     room = evolve(PrismSettings(), listen="no-such-host.invalid")
-    with pytest.raises(Refused, match=r"prism1 listens on no-such-host\.invalid: "):
+    with pytest.raises(Refused, match=r"There is no no-such-host\.invalid to listen on: "):
         address_of(room)
 
 

@@ -11,6 +11,7 @@ from oose.installing.plans import prism_plan
 from oose.installing.releases import KEPT, FewReleases, current, made_of
 from oose.installing.rooms import Asked
 from oose.installing.runner import Refused
+from oose.installing.surroundings import host_plan, web_plan
 from oose.installing.uninstalling import uninstall_steps
 from oose.installing.upgrading import RolledBack, Upgraded, upgrade
 from tests.unit.installed import Recorder, machine_in, made, make_release, tree_of
@@ -193,7 +194,75 @@ def test_the_program_goes_and_everything_else_stays(both: Both) -> None:
         "etc/oose/prism.py",
         "etc/oose/store",
         "etc/passwd",
+        "proc/meminfo",
         "var/lib/oose",
         "var/lib/oose/prism",
     ]
     assert made(machine, uninstall_steps(machine)) == []
+
+
+def surrounded(machine: Machine) -> None:
+    """Install nginx and the firewall as well."""
+    machine.at("/etc/ssl").mkdir()
+    machine.at("/etc/ssl/media.pem").touch()
+    names = {"certificate": "/etc/ssl/media.pem", "server_names": ("oose.example.com",)}
+    made(machine, web_plan(machine, names, None, nobody).steps)
+    made(machine, host_plan(machine, {}, nobody).steps)
+
+
+def nobody(file: PurePosixPath) -> list[str]:
+    raise AssertionError(f"{file} is of no cluster")
+
+
+def test_nginx_and_firewall_are_left_to_the_release(both: Both, source: Path) -> None:
+    machine, recorder = both
+    surrounded(machine)
+    recorder.ran.clear()
+    upgrade(machine, source, ignored)
+    assert recorder.ran[-2:] == [
+        f"{TWO}/venv/bin/oose install web",
+        f"{TWO}/venv/bin/oose install host",
+    ]
+
+
+def test_where_the_release_cannot_put_nginx_before_it_the_old_one_takes_its_place(
+    both: Both, source: Path
+) -> None:
+    machine, recorder = both
+    surrounded(machine)
+    recorder.fails[f"{TWO}/venv/bin/oose install web"] = "nginx does not take this"
+    with pytest.raises(RolledBack, match="nginx does not take this"):
+        upgrade(machine, source, ignored)
+    assert current(machine) == ONE
+    assert recorder.ran[-2:] == [
+        f"{ONE}/venv/bin/oose install web",
+        f"{ONE}/venv/bin/oose install host",
+    ]
+
+
+def test_nginx_and_the_machine_go_on_without_the_program(both: Both) -> None:
+    machine, recorder = both
+    surrounded(machine)
+    recorder.ran.clear()
+    said = made(machine, uninstall_steps(machine))
+    assert "stop oose-firewall.service, for good" in said
+    assert "have nginx check its files" in said
+    assert "have nginx.service read its files again" in said
+    assert recorder.unit("nginx.service").active == "active"
+    left = {name for name, (_, held) in tree_of(machine.root).items() if held or "oose" in name}
+    assert left >= {"etc/oose/web.py", "etc/oose/host.py"}
+    assert not [
+        name for name in left if "oose" in name and not name.startswith(("etc/oose", "var/lib"))
+    ]
+    assert not machine.at("/etc/oose/firewall.nft").exists()
+    assert made(machine, uninstall_steps(machine)) == []
+
+
+def test_an_nginx_that_does_not_run_is_not_started(both: Both) -> None:
+    machine, recorder = both
+    surrounded(machine)
+    recorder.unit("nginx.service").active = "inactive"
+    recorder.ran.clear()
+    made(machine, uninstall_steps(machine))
+    assert "systemctl reload nginx.service" not in recorder.ran
+    assert recorder.unit("nginx.service").active == "inactive"

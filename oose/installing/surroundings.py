@@ -1,0 +1,83 @@
+"""The plans of `oose install web` and `host`, and what these have to change with all others."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from oose.installing import layout
+from oose.installing.configuring import checked, names_in
+from oose.installing.host import host_steps, unknown_hosts
+from oose.installing.host_values import host_names, host_of, is_host
+from oose.installing.machine import Machine
+from oose.installing.machine_files import all_names
+from oose.installing.plan import Step
+from oose.installing.plans import Files, Plan, based, running
+from oose.installing.runner import Refused
+from oose.installing.web import web_steps
+from oose.installing.web_values import Web, behind, is_web, web_names, web_of
+
+Known = Callable[[PurePosixPath], Sequence[str]]
+"""Names and addresses of all peers that the databases of a configuration know; `Refused`."""
+
+
+def web_plan(machine: Machine, asked: Mapping[str, Any], domain: str | None, known: Known) -> Plan:
+    """nginx before everything that is configured on this machine."""
+    names = web_names(machine, asked)
+    web = web_of(names)
+    files = {path: behind(each, web, domain) for path, each in all_names(machine).items()}
+    steps: list[Step] = [*based(machine), *web_steps(machine, names, files)]
+    for path, each in files.items():
+        steps += running(machine, path, each, checked(each, path))
+    notes = []
+    if web.certificate == str(layout.WEB_PEM):
+        notes.append(f"Clients have to trust {layout.WEB_PEM.with_suffix('.crt')}, or not to ask")
+    wall = walls(machine, files, known, web)
+    return Plan([*steps, *wall.steps], [*notes, *wall.notes], files)
+
+
+def host_plan(machine: Machine, asked: Mapping[str, Any], known: Known) -> Plan:
+    """A firewall, and settings of kernel and disks, for what is configured on this machine."""
+    files = all_names(machine)
+    if not (files or is_web(machine)):
+        raise Refused(
+            "There is neither a prism nor a store here: `oose install prism` or `oose install"
+            " store` comes first"
+        )
+    names = host_names(machine, asked)
+    hosts = hosts_of_all(files, known)
+    steps = host_steps(machine, names, files, hosts, web_here(machine))
+    ports = ", ".join(map(str, host_of(names).ssh))
+    notes = [f"SSH stays open on {ports}; elsewhere? --ssh-port", *unknown_hosts(hosts)]
+    return Plan([*based(machine), *steps], notes, files)
+
+
+def surroundings(machine: Machine, files: Files, known: Known) -> Plan:
+    """What a changed configuration changes about nginx and firewall, where these are installed."""
+    steps: list[Step] = []
+    if is_web(machine):
+        steps += web_steps(machine, names_in(machine, layout.WEB), files)
+    wall = walls(machine, files, known, web_here(machine))
+    return Plan([*steps, *wall.steps], wall.notes, files)
+
+
+def walls(machine: Machine, files: Files, known: Known, web: Web | None) -> Plan:
+    """The firewall as it has to be then, where it was installed."""
+    if not is_host(machine):
+        return Plan(())
+    try:
+        hosts = hosts_of_all(files, known)
+    except Refused as error:
+        return Plan((), [f"The firewall stays as it is, as peers are not known: {error}"])
+    names = names_in(machine, layout.HOST)
+    return Plan(host_steps(machine, names, files, hosts, web), unknown_hosts(hosts))
+
+
+def web_here(machine: Machine) -> Web | None:
+    """The values of nginx as they are, where it is installed."""
+    return web_of(names_in(machine, layout.WEB)) if is_web(machine) else None
+
+
+def hosts_of_all(files: Files, known: Known) -> Sequence[str]:
+    """Of the peers of all clusters that the machine is in, which is one."""
+    clusters = {str(each["couchdb"]): path for path, each in files.items() if each.get("couchdb")}
+    return sorted({host for path in clusters.values() for host in known(path)})
