@@ -43,6 +43,7 @@ def host_steps(
         Packages(("nftables",)),
         configuration(machine, layout.HOST, names, HEAD),
         *walled(ruled(names, files, hosts, web)),
+        *(Directory(path.parent) for path in (SYSCTL, UDEV)),  # a small Debian has neither
         File(SYSCTL, kernel.sysctl(memory_of(machine))),
         Service("systemd-sysctl.service", (SYSCTL,)),
         File(UDEV, kernel.udev()),

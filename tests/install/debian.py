@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = REPOSITORY / ".build"
 SUITE = "bookworm"
 LONGEST = 600  # seconds that a command may take
+PATIENCE = 60.0  # seconds that a service may take to do something
 SYSTEMCTL = Path(__file__).with_name("systemctl.py")
 TREE = (
     "oose",
@@ -53,10 +55,10 @@ class Debian:
         """With what is mounted within."""
         return Path(f"/proc/{self.init}/root{self.folder}", path.lstrip("/"))
 
-    def run(self, *command: str, **environment: str) -> Said:
-        """Run a command within, as root."""
+    def run(self, *command: str, beside: bool = False, **environment: str) -> Said:
+        """Run a command within, as root; `beside` the services, in the network that they have."""
         ended = subprocess.run(
-            [*entering(self.init), "chroot", str(self.folder), *command],
+            [*entering(self.init, beside=beside), "chroot", str(self.folder), *command],
             env={
                 "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                 "HOME": "/root",
@@ -74,11 +76,20 @@ class Debian:
         )
         return Said(ended.returncode, ended.stdout, ended.stderr)
 
-    def good(self, *command: str) -> str:
+    def good(self, *command: str, beside: bool = False) -> str:
         """The same, of a command that has to succeed: what it printed."""
-        said = self.run(*command)
+        said = self.run(*command, beside=beside)
         assert said.code == 0, (command, said.code, said.out[-3000:], said.err[-3000:])
         return said.out
+
+    def fetched(self, url: str, *hosts: str, authority: str) -> bytes:
+        """What curl of the machine outside gets beside the services; `hosts` are all 127.0.0.1."""
+        ask = ["curl", "--silent", "--show-error", "--fail", "--location"]
+        ask += ["--cacert", str(self.at(authority))]
+        for host in hosts:
+            ask += ["--resolve", f"{host}:443:127.0.0.1"]
+        network = ["nsenter", f"--target={self.init}", "--net"]
+        return subprocess.run([*network, *ask, url], stdout=subprocess.PIPE, check=True).stdout
 
     @property
     def init(self) -> int:
@@ -103,6 +114,13 @@ class Debian:
             (to / file).write_text(text.replace(old, new, 1))
         return f"/root/{name}"
 
+    def wait_for(self, path: str) -> None:
+        """Until a service has made this file."""
+        latest = time.monotonic() + PATIENCE
+        while not self.at(path).exists():
+            assert time.monotonic() < latest, f"nobody makes {path}"
+            time.sleep(0.05)
+
     def service_commands(self) -> list[str]:
         """What systemctl was asked to do, and no longer remembers afterwards."""
         log = self.at("/run/systemctl/log")
@@ -112,8 +130,11 @@ class Debian:
 
 
 @contextmanager
-def debian(folder: Path) -> Iterator[Debian]:
-    """A bare one, in `folder`, which goes away whatever happens."""
+def debian(folder: Path, *, apart: bool) -> Iterator[Debian]:
+    """A bare one, in `folder`, which goes away whatever happens.
+
+    `apart`: its services have a network of their own, in which there is only loopback.
+    """
     wheels = made_wheels()
     archive = made_archive()
     subprocess.run(["tar", "--extract", "--file", archive, "--directory", folder], check=True)
@@ -124,11 +145,16 @@ def debian(folder: Path) -> Iterator[Debian]:
     (folder / "etc/apt/apt.conf.d/90here").write_bytes(said.stdout)
     shutil.copy2(SYSTEMCTL, folder / "usr/local/sbin/systemctl")
     (folder / "usr/local/sbin/systemctl").chmod(0o755)
+    # Packages start nothing by themselves: Debian's way to say so of a folder (invoke-rc.d(8)).
+    policy = folder / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
     # The pipe closes when we end, however that is: then the holder ends, and with it all there is.
     holder = subprocess.Popen(
-        ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "cat"],
+        ["unshare", "--mount", "--propagation=private", "--pid", *(["--net"] if apart else []),
+         "--fork", "cat"],
         stdin=subprocess.PIPE,
-    )
+    )  # fmt: skip
     try:
         system = Debian(folder, holder)
         mount(system)
@@ -139,9 +165,9 @@ def debian(folder: Path) -> Iterator[Debian]:
             shutil.rmtree(folder)
 
 
-def entering(init: int) -> list[str]:
-    """What a command begins with that runs within the namespaces."""
-    return ["nsenter", f"--target={init}", "--mount", "--pid"]
+def entering(init: int, *, beside: bool = False) -> list[str]:
+    """What a command begins with that runs within the namespaces, `beside` in the services' own."""
+    return ["nsenter", f"--target={init}", "--mount", "--pid", *(["--net"] if beside else [])]
 
 
 def mount(system: Debian) -> None:
@@ -159,6 +185,8 @@ def mount(system: Debian) -> None:
     ]
     script = "\n".join(["set -e", *lines, f"ln -s /proc/self/fd {system.folder}/dev/fd"])
     subprocess.run([*entering(system.init), "sh", "-c", script], check=True)
+    up = ["ip", "link", "set", "lo", "up"]
+    subprocess.run([*entering(system.init, beside=True), *up], check=True)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.install.debian import Debian, Said, debian, empty_disk
-from tests.ports import free_port
 from tests.unit.installed import tree_of
 
 DISK = "/media/om101"
@@ -17,12 +16,11 @@ PROFILE = "/var/lib/oose/prism/login.toml"
 FILM = bytes(range(256)) * 4096
 GIB = 1024**3
 SIZE = 4 * GIB
-PRISM_PORT, STORE_PORT = free_port(), free_port()
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
-    with debian(tmp_path_factory.mktemp("debian")) as system:
+    with debian(tmp_path_factory.mktemp("debian"), apart=True) as system:
         yield system
 
 
@@ -42,7 +40,7 @@ def script(system: Debian, tree: str, *arguments: str) -> str:
 
 
 def oose(system: Debian, *arguments: str) -> str:
-    return system.good("oose", "--profile", PROFILE, *arguments)
+    return system.good("oose", "--profile", PROFILE, *arguments, beside=True)
 
 
 def uploaded(system: Debian, name: str, data: bytes) -> str:
@@ -89,7 +87,7 @@ def test_the_program_comes_from_its_tree_and_starts_nothing(system: Debian, tree
 
 def test_pretending_says_every_change_and_makes_none(system: Debian, tree: str) -> None:
     before = of_the_program(system)
-    said = script(system, tree, "prism", "--port", str(PRISM_PORT), "--pretend")
+    said = script(system, tree, "prism", "--pretend")
     assert "- make the user and the group oose" in said.splitlines()
     assert "- start oose-prism.service" in said.splitlines()
     assert of_the_program(system) == before
@@ -97,7 +95,7 @@ def test_pretending_says_every_change_and_makes_none(system: Debian, tree: str) 
 
 
 def test_one_command_makes_a_prism_in_service(system: Debian, tree: str) -> None:
-    said = script(system, tree, "prism", "--port", str(PRISM_PORT))
+    said = script(system, tree, "prism")
     assert said.splitlines()[-1].endswith("changes made")
     commands = system.service_commands()
     assert "enable oose-prism.service" in commands
@@ -132,7 +130,7 @@ def test_a_disk_with_anything_on_it_is_not_formatted(system: Debian, device: str
 
 
 def format_disk(system: Debian, device: str) -> Said:
-    ask = ["--disk", DISK, "--format", "--device", device, "--yes", "--port", str(STORE_PORT)]
+    ask = ["--disk", DISK, "--format", "--device", device, "--yes"]
     return system.run("oose", "install", "store", *ask)
 
 
@@ -172,6 +170,53 @@ def test_a_second_run_of_everything_changes_nothing(system: Debian, tree: str, d
     assert system.service_commands() == []
 
 
+def test_one_command_puts_nginx_before_it(system: Debian) -> None:
+    names = ["--server-name", "oose.test", "--domain", "cdn.oose.test"]
+    said = system.good("oose", "install", "web", *names, "--pem", "auto")
+    assert "- install from Debian: nginx logrotate" in said.splitlines()
+    commands = system.service_commands()
+    assert "start nginx.service" in commands
+    assert commands.index("start nginx.service") < commands.index("restart oose-prism.service")
+    system.good("nginx", "-t", beside=True)
+
+
+def viewed(system: Debian) -> bytes:
+    """The film, as a viewer gets it who has bought it."""
+    url = str(
+        json.loads(
+            oose(system, "purchase", film_on(system), "--ext", "bin", "--any-referrer", "--json")
+        )["url"]
+    )
+    target = f"https://oose.test/{url.split('/', 3)[3]}"
+    return system.fetched(target, "oose.test", "om101.cdn.oose.test", authority="/etc/oose/web.crt")
+
+
+def test_viewers_get_their_films_from_nginx(system: Debian) -> None:
+    assert viewed(system) == FILM
+    log = system.at("/var/log/nginx/oose-om101.json").read_text()
+    line = json.loads(log.splitlines()[-1])
+    assert (line["peer"], line["hash"], line["bytes"]) == ("om101", film_on(system), len(FILM))
+    assert line["upstreamStatus"] == "200"
+    system.wait_for(f"{DISK}/oose-static-open")
+
+
+def test_one_command_makes_a_firewall_of_it(system: Debian) -> None:
+    said = system.run("oose", "install", "host")
+    assert said.code == 0, said
+    assert said.err == "SSH stays open on 22; elsewhere? --ssh-port\n"
+    commands = system.service_commands()
+    assert "start oose-firewall.service" in commands
+    assert "start systemd-sysctl.service" in commands
+    rules = system.good("nft", "list", "table", "inet", "oose", beside=True)
+    assert "tcp dport { 80, 443 } accept" in rules
+    assert "vm.dirty_bytes = " in system.at("/etc/sysctl.d/60-oose.conf").read_text()
+    assert viewed(system) == FILM
+    for what in ("web", "host"):
+        again = system.good("oose", "install", what)
+        assert again == "Nothing to change: all is as it should be\n"
+    assert system.service_commands() == []
+
+
 def test_a_changed_configuration_is_shown_and_the_old_one_kept(system: Debian) -> None:
     old = system.at("/etc/oose/prism.py").read_text()
     said = system.good("oose", "install", "prism", "--group", "rack7")
@@ -186,9 +231,26 @@ def test_a_new_version_takes_over_from_the_old(system: Debian) -> None:
     said = system.good("oose", "upgrade", new)
     assert said.splitlines()[-1].endswith("is in use now")
     assert system.good("oose", "--version").startswith("oose, version 4.")
-    assert system.service_commands()[-1] == "restart oose-prism.service"
+    assert "restart oose-prism.service" in system.service_commands()
+    assert f"- have {system.at('/opt/oose/current').readlink().name} look after" in said
     assert system.at(str(before)).is_dir()
     assert downloaded(system, film_on(system)) == FILM
+    assert viewed(system) == FILM
+
+
+def test_a_version_whose_sites_nginx_does_not_take_gives_its_place_back(system: Debian) -> None:
+    before = of_the_program(system)
+    wrong = system.bring(
+        "wrong", {"install/nginx/prism.conf.j2": ("keepalive 32;", "keepalive much;")}
+    )
+    said = system.run("oose", "upgrade", wrong)
+    assert said.code == 5
+    assert "nginx does not take this; its files are as they were" in said.err
+    assert said.err.endswith(f"The old version, {before['current']}, runs again\n")
+    assert (
+        "keepalive much" not in system.at("/etc/nginx/sites-available/oose-prism1.conf").read_text()
+    )
+    assert viewed(system) == FILM
 
 
 def test_a_version_that_does_not_start_gives_its_place_back(system: Debian) -> None:
@@ -229,10 +291,15 @@ def test_the_script_of_a_newer_tree_upgrades_before_it_goes_on(system: Debian) -
 
 def test_uninstalling_leaves_content_configuration_and_databases(system: Debian) -> None:
     def kept() -> dict[str, object]:
-        disk = system.good("find", DISK, "/var/lib/oose", "/etc/oose", "-type", "f").split()
-        return {"files": sorted(set(disk)), "config": tree_of(system.at("/etc/oose"))}
+        made = ["!", "-name", "firewall.nft"]
+        places = [DISK, "/var/lib/oose", "/etc/oose"]
+        config = {**tree_of(system.at("/etc/oose"))}
+        config.pop("firewall.nft", None)  # made of the others, and gone with its service
+        disk = system.good("find", *places, "-type", "f", *made).split()
+        return {"files": sorted(set(disk)), "config": config}
 
     system.good("systemctl", "stop", "oose-prism.service")
+    assert not system.at(f"{DISK}/oose-static-open").exists()
     before = kept()
     said = system.run("oose", "uninstall", "--yes")
     assert said.code == 0, said
@@ -241,8 +308,11 @@ def test_uninstalling_leaves_content_configuration_and_databases(system: Debian)
     assert not system.at("/opt/oose").exists()
     assert not system.at("/usr/local/bin/oose").is_symlink()
     assert list(system.at("/etc/systemd/system").glob("oose-*")) == []
+    assert list(system.at("/etc/nginx/sites-enabled").glob("oose-*")) == []
+    assert "oose" not in system.good("nft", "list", "tables", beside=True)
 
 
 def test_the_program_comes_back_to_what_is_there(system: Debian, tree: str) -> None:
     script(system, tree, "prism")
     assert downloaded(system, film_on(system)) == FILM
+    assert viewed(system) == FILM

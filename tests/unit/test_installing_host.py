@@ -81,6 +81,8 @@ def test_a_machine_gets_a_firewall_and_settings_of_its_kernel_and_disks(both: Bo
         "have systemd read its units again",
         "have oose-firewall.service started with the machine",
         "start oose-firewall.service",
+        "make the folder /etc/sysctl.d (root:root 0755)",
+        "make the folder /etc/udev/rules.d (root:root 0755)",
         "write /etc/sysctl.d/60-oose.conf (root:root 0644)",
         "have systemd-sysctl.service started with the machine",
         "start systemd-sysctl.service",
