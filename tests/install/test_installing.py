@@ -289,6 +289,28 @@ def test_the_script_of_a_newer_tree_upgrades_before_it_goes_on(system: Debian) -
     assert system.service_commands()[-1] == "restart oose-prism.service"
 
 
+def test_an_older_release_is_gone_back_to_from_where_it_lies(system: Debian) -> None:
+    newer = system.at("/opt/oose/current").readlink()
+    [older] = system.at("/opt/oose/releases").glob("4.*")
+    made = (older / ".complete").lstat().st_mtime_ns
+    system.good("oose", "upgrade", f"/opt/oose/releases/{older.name}")
+    assert system.at("/opt/oose/current").readlink().name == older.name
+    assert (older / ".complete").lstat().st_mtime_ns == made
+    assert system.at(str(newer)).is_dir()
+    assert system.service_commands()[-1] == "restart oose-prism.service"
+    assert downloaded(system, film_on(system)) == FILM
+
+
+def test_a_release_whose_python_has_gone_is_made_anew_from_its_tree(system: Debian) -> None:
+    system.good("rm", "-r", "/opt/oose/current/venv/lib")
+    assert system.run("oose", "--version").code != 0
+    system.good("rm", "/opt/oose/current/.complete")
+    script(system, "/root/new")
+    system.good("systemctl", "restart", "oose-prism.service")
+    assert system.good("oose", "--version").startswith("oose, version 4.")
+    assert downloaded(system, film_on(system)) == FILM
+
+
 def test_uninstalling_leaves_content_configuration_and_databases(system: Debian) -> None:
     def kept() -> dict[str, object]:
         made = ["!", "-name", "firewall.nft"]
