@@ -1,31 +1,36 @@
 """Every command in the documents for operators is run, in their order, on a real cluster.
 
-What starts and stops services does so here; what else would change a machine is only looked at, in
-`tests.unit.test_operations_documents`.
+What starts, stops and upgrades services does so here; what else would change a machine is only
+looked at, in `tests.unit.test_operations_documents`.
 """
 
 import os
 import re
 import shlex
+import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from attrs import frozen
 
 from install.cluster.cluster import CONFIGURATION
-from install.cluster.servers import ADMINISTRATOR
+from install.cluster.servers import ADMINISTRATOR, REPOSITORY
+from oose.couchdb.index import DESIGN, DOCUMENT
 from oose.metadata.documents import DATABASES
 from tests.operations import AS_ROOT, DOCUMENTS, Block, blocks, filled
 from tests.probe.prepared import prepared
 from tests.probe.running import SOON, Running, spread, within
 from tests.probe.tended import view
+from tests.probe.versions import tree_of
 
 STORE, PRISM = "store4", "prism2"  # which the documents are about
-MACHINE = ("prism2", "store3", "store4")  # lost together
+MACHINE = ("prism2", "store3", "store4")  # lost, upgraded and started together
 LOST = "10571" * 8
+INDEX = f"/oose-inventory/{DOCUMENT}"
 SERVICE = re.compile(r"oose-(?:prism|store@(.+))\.service")
+VERSION = re.compile(r"(?:/oose-|/releases/)([0-9.]+)(?:-\w+)?")  # of a tree, or of a release
 
 
 @frozen
@@ -64,8 +69,17 @@ class Operator:
     def do_as_root(self, line: str) -> None:
         """Services are processes here. What else changes a machine is left alone."""
         words = shlex.split(line, comments=True)
-        if words[:1] != ["systemctl"]:
-            return
+        if words[:2] == ["oose", "upgrade"]:
+            found = VERSION.search(words[2])
+            assert found, line
+            self.upgrade(found[1])
+        elif words == ["systemctl", "reboot"]:
+            self.start_again()
+        elif words[:1] == ["systemctl"]:
+            self.tell_services(words)
+
+    def tell_services(self, words: Sequence[str]) -> None:
+        """What `systemctl` would do to each that it is told of."""
         for found in filter(None, map(SERVICE.fullmatch, words[2:])):
             name = found[1] or PRISM
             server = self.running.cluster.peers[name]
@@ -74,6 +88,42 @@ class Operator:
                 server.start()
                 server.wait()
                 self.running.wait_until(True, [name])
+
+    def start_again(self) -> None:
+        """All of a machine at once; the others do its work meanwhile."""
+        peers = self.running.cluster.peers
+        for name in MACHINE:
+            peers[name].signal(signal.SIGTERM)
+        for name in MACHINE:
+            peers[name].wait_for_end()
+        self.is_served()
+        for name in MACHINE:
+            peers[name].start()
+        for name in MACHINE:
+            peers[name].wait()
+        self.running.wait_until(True, MACHINE)
+
+    def upgrade(self, version: str) -> None:
+        """One service of a machine after the other, as `oose upgrade` does, and back likewise."""
+        tree = tree_of(version, self.folder)
+        for name in MACHINE:
+            server = self.running.cluster.peers[name]
+            server.stop()
+            self.is_served()
+            server.environment = {**server.environment, "PYTHONPATH": str(tree)}
+            server.start()
+            server.wait()
+            self.running.wait_until(True, [name])
+            assert self.running.peers()[name]["version"] == version
+            self.is_served()
+
+    def is_served(self) -> None:
+        """Viewers and applications notice nothing, whichever version their prism asks."""
+        client = self.running.client("prism1")
+        assert within(SOON, lambda: view(client, self.content_hash)) == self.data
+        data = os.urandom(1000)
+        uploaded = client.upload(data)["hash"]
+        assert within(SOON, lambda: client.download(uploaded)) == data
 
     @property
     def meant(self) -> Mapping[str, str]:
@@ -163,16 +213,31 @@ def deliver(operator: Operator) -> None:
     assert within(SOON, lambda: client.deliver(token)) == operator.data
 
 
+def want_another_index(operator: Operator) -> None:
+    """The index of what stores have is that of another version."""
+    couch = operator.running.cluster.couch
+    found = couch.ask("GET", INDEX)
+    another = {"views": {"held": {"map": "function (doc) { emit(doc._id, null); }"}}}
+    couch.ask("PUT", INDEX, {**found, **another})
+
+
+def is_indexed(operator: Operator) -> None:
+    """The index is this version's."""
+    found = operator.running.cluster.couch.ask("GET", INDEX)
+    assert found["views"] == DESIGN["views"]
+
+
 BEFORE: Mapping[str, Callable[[Operator], None]] = {
     "backup": sell,
     "losing-a-disk": lose_content,
     "losing-a-machine": lose_a_machine,
 }
-AFTER: Mapping[str, Callable[[Operator], None]] = {"backup": deliver}
+AFTER: Mapping[str, Callable[[Operator], None]] = {"backup": deliver, "upgrading": is_indexed}
 BEFORE_BLOCKS: Mapping[tuple[str, str], Callable[[Operator], None]] = {
     ("backup", "oose couchdb setup"): lose_couchdb,
     ("backup", "oose inventory scan"): start,
     ("backup", "oose import"): lose_redis,
+    ("upgrading", "oose couchdb setup"): want_another_index,
 }
 
 
@@ -187,6 +252,10 @@ def operator(running: Running, programs: Path, tmp_path: Path) -> Iterator[Opera
     data, content_hash, _ = spread(running.settled("prism1"))
     operator = Operator(running, programs, tmp_path, data, content_hash)
     yield operator
+    for server in running.cluster.peers.values():
+        if server.environment["PYTHONPATH"] != str(REPOSITORY):
+            server.stop()
+            server.environment = {**server.environment, "PYTHONPATH": str(REPOSITORY)}
     start(operator)
     for name, peer in running.peers().items():
         if not peer["active"]:
