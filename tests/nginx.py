@@ -131,7 +131,7 @@ class Nginx:
             yield self
         finally:
             self.process.terminate()
-            self.process.wait()
+            self.process.wait(timeout=60)
 
     def _wait(self) -> None:
         until = time.monotonic() + 60

@@ -73,7 +73,6 @@ class UnixLister:
         """See `Lister.close`."""
         self.interrupt()
         with self._turn:
-            self.interrupt()  # one that was started meanwhile
             self._end()
             self._rest.close()
 
@@ -93,6 +92,8 @@ class UnixLister:
             env=ENVIRONMENT,
             start_new_session=True,  # the terminal's Ctrl-C is for us
         )
+        if self._is_interrupted:  # by one who did not see it yet
+            self._process.kill()
         self._output = Output(self._process)
         with suppress(OSError):  # where that is allowed it lists on while records are written
             fcntl.fcntl(self._output.stdout, fcntl.F_SETPIPE_SZ, AHEAD)

@@ -14,11 +14,19 @@ def answer(body: bytes, status: str = "200 OK", length: int | None = None) -> by
 
 
 def read_head(connection: socket.socket) -> bytes:
-    """The head of a request."""
+    """The head of a request; `ConnectionError` where it ends before."""
     head = b""
     while b"\r\n\r\n" not in head:
-        head += connection.recv(1)
+        head += some(connection, 1)
     return head
+
+
+def some(connection: socket.socket, most: int) -> bytes:
+    """At least a byte; `ConnectionError` where no more come."""
+    data = connection.recv(most)
+    if not data:
+        raise ConnectionError("the other side has closed")
+    return data
 
 
 def serve_one(connection: socket.socket, sent: bytes) -> bytes:
@@ -27,7 +35,7 @@ def serve_one(connection: socket.socket, sent: bytes) -> bytes:
     length = re.search(rb"Content-Length: (\d+)", head)
     rest = int(length[1]) if length else 0
     while rest:
-        rest -= len(connection.recv(rest))
+        rest -= len(some(connection, rest))
     connection.sendall(sent)
     connection.shutdown(socket.SHUT_WR)
     while connection.recv(65536):
@@ -51,9 +59,11 @@ def canned(answers: Sequence[bytes], heads: list[bytes] | None = None) -> Iterat
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 @contextmanager
@@ -66,15 +76,19 @@ def deaf(sent: bytes, *, hold: bool = True) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                read_head(connection)
-                connection.sendall(sent)
-                if hold:
-                    over.wait()
+            with suppress(OSError):  # the test has ended before it asked
+                connection, _ = server.accept()
+                with connection:
+                    read_head(connection)
+                    connection.sendall(sent)
+                    if hold:
+                        over.wait()
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        over.set()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            over.set()
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()

@@ -246,6 +246,9 @@ async def test_a_database_that_is_not_there_is_said(
 # Killed in the middle.
 
 
+PATIENCE = 300.0  # seconds that one may take to its end
+
+
 def begin(source: str, config: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "oose", "migrate", "--from", source, "--config", str(config)]
     environment = {**os.environ, "OOSE_OLD_USERNAME": "", "OOSE_OLD_PASSWORD": ""}
@@ -258,7 +261,7 @@ def kill_when_further(process: "subprocess.Popen[bytes]", cursor: Path, before: 
     while said == before and process.poll() is None:
         said = cursor.read_text() if cursor.exists() else before
     process.send_signal(signal.SIGKILL)
-    return None if process.wait() == 0 else cursor.read_text()
+    return None if process.wait(PATIENCE) == 0 else cursor.read_text()
 
 
 def migrate_with_kills(source: str, config: Path, root: Path, kills: int) -> None:
@@ -274,7 +277,7 @@ def migrate_with_kills(source: str, config: Path, root: Path, kills: int) -> Non
     assert passed
     assert passed == sorted(set(passed))
     with begin(source, config) as process:
-        process.communicate()
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert not (root / CURSOR).exists()
 

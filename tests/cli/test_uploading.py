@@ -150,7 +150,7 @@ def on_a_terminal(place: Place, folder: Path, *arguments: str) -> tuple[bytes, b
     with os.fdopen(ours, "rb", buffering=0) as terminal, suppress(OSError):
         while some := terminal.read(65536):  # `OSError`: nobody has the other side any more
             seen += some
-    assert process.wait() == 0, seen
+    assert process.wait(60) == 0, seen
     return (folder / "stdout").read_bytes(), seen
 
 

@@ -125,4 +125,4 @@ def kept(command: Sequence[str]) -> "Iterator[subprocess.Popen[str]]":
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=PATIENCE)

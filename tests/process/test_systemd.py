@@ -19,6 +19,7 @@ from attrs import define
 
 from tests.machine.talk import FORM, form
 from tests.ports import free_port
+from tests.process.output import Output
 from tests.process.test_crashes import wait_for
 from tests.process.twistd import TWISTD, Place, Running
 from tests.systemd import PATIENCE, Ear, Unit, ear
@@ -43,7 +44,7 @@ class Service:
     def running(self) -> Running:
         """What to ask a process with that is ready."""
         process: subprocess.Popen[str] = self.unit.process  # type: ignore[assignment] # not read
-        running = Running(self.place, process, [])
+        running = Running(self.place, process, [], Output(self.unit.logs[-1], process))
         running.log_in()
         return running
 

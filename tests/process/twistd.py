@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from attrs import define
 
 from tests.machine.talk import FORM, form
 from tests.ports import free_port
+from tests.process.output import PATIENCE, Output
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TWISTD = str(Path(sys.executable).with_name("twistd"))
@@ -71,6 +72,7 @@ class Running:
     place: Place
     process: "subprocess.Popen[str]"
     lines: list[str]
+    output: Output
     token: str = ""
 
     def ask(
@@ -86,9 +88,11 @@ class Running:
         certificate = self.place.root / "self-signed.crt"
         if certificate.exists():
             context = ssl.create_default_context(cafile=certificate)
-            connection: HTTPConnection = HTTPSConnection("127.0.0.1", number, context=context)
+            connection: HTTPConnection = HTTPSConnection(
+                "127.0.0.1", number, context=context, timeout=PATIENCE
+            )
         else:
-            connection = HTTPConnection("127.0.0.1", number)
+            connection = HTTPConnection("127.0.0.1", number, timeout=PATIENCE)
         try:
             connection.request(method, path, body, {"X-OOSE-Token": self.token, **(headers or {})})
             answer = connection.getresponse()
@@ -123,40 +127,44 @@ class Running:
     def stop(self) -> str:
         """As systemd would stop it; what it printed since it was ready."""
         self.process.send_signal(signal.SIGTERM)
-        text, _ = self.process.communicate(timeout=60)
-        return text
+        return self.ended()
+
+    def ended(self) -> str:
+        """Wait until it has ended; what it printed since it was ready."""
+        self.process.wait(timeout=60)
+        return self.output.rest()
 
 
 @contextmanager
 def started(place: Place, wrapped: Sequence[str] = (), **environment: str) -> Iterator[Running]:
     """Start the process, wait until it says that it is ready, and end it after."""
-    process = subprocess.Popen(
-        [*wrapped, *place.command()],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=REPOSITORY,
-        env={**os.environ, **environment},
-    )
+    path = place.folder / "printed"
+    with path.open("w") as printed:
+        process = subprocess.Popen(
+            [*wrapped, *place.command()],
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=REPOSITORY,
+            env={**os.environ, **environment},
+        )
+    output = Output(path, process)
     try:
-        running = Running(place, process, list(lines_until_ready(process)))
+        running = Running(place, process, list(lines_until_ready(output)), output)
         running.log_in()
         yield running
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        if process.stdout is not None and not process.stdout.closed:
-            process.communicate()
+            process.wait(timeout=60)
 
 
-def lines_until_ready(process: "subprocess.Popen[str]") -> Iterator[str]:
+def lines_until_ready(output: Output) -> Iterator[str]:
     """What it prints, up to the line that says it is ready."""
-    output: IO[str] | None = process.stdout
-    assert output is not None
     seen = []
-    for line in output:
+    for line in output.lines():
         seen.append(line)
         yield line.rstrip("\n")
         if "is ready" in line:
             return
-    raise AssertionError(f"ended with {process.wait()} before it was ready: {seen}")
+    raise AssertionError(f"ended with {output.process.returncode} before it was ready: {seen}")

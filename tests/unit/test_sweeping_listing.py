@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -363,6 +364,22 @@ def test_a_call_under_way_comes_to_its_end_then(content: Path, tmp_path: Path) -
     lister.close()
     thread.join()
     assert pages[-1].problem is not None
+
+
+def test_a_process_that_is_just_being_started_is_ended_too(
+    content: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(content, "00/a")
+    lister = UnixLister(content, script(tmp_path, "exec tail -f /dev/null"))
+    start = subprocess.Popen
+
+    def interrupted(*arguments: Any, **options: Any) -> "subprocess.Popen[bytes]":
+        lister.interrupt()
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    assert lister.read("00").problem is not None
+    lister.close()
 
 
 def test_a_process_that_a_hanging_disk_holds_is_left_to_die(
