@@ -189,6 +189,11 @@ def mount(system: Debian) -> None:
     subprocess.run([*entering(system.init, beside=True), *up], check=True)
 
 
+def has_loop_devices() -> bool:
+    """Whether the kernel can make disks of files (losetup(8))."""
+    return subprocess.run(["losetup", "--find"], capture_output=True, check=False).returncode == 0
+
+
 @contextmanager
 def empty_disk(system: Debian, size: int) -> Iterator[str]:
     """A disk that is empty, within the system: its path."""
