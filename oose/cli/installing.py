@@ -137,7 +137,8 @@ def store_command(
 def carry_out(desk: Desk, machine: Machine, plan: Plan, *, pretend: bool) -> None:
     """A plan, and then what nginx and the firewall have to know of it."""
     around = surroundings(machine, plan.files, known_peers)
-    work_off(desk, machine, [*plan.steps, *around.steps], pretend=pretend)
+    steps = [*plan.steps, *around.steps]
+    work_off(desk, machine, steps, pretend=pretend, hint=plan.hint)
     finish(desk, [*plan.notes, *around.notes])
 
 

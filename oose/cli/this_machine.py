@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from oose.cli.desk import Desk
-from oose.cli.exits import NOT_ALLOWED, CommandFailed
+from oose.cli.exits import NOT_ALLOWED, UNAVAILABLE, CommandFailed
 from oose.counting import some
 from oose.installing.machine import Machine
 from oose.installing.plan import Change, Step, carry_out
-from oose.installing.runner import Commands, Refused
+from oose.installing.runner import Commands, NotYet, Refused
 
 CUT_SHORT = "The changes before this one are made; the same command goes on with the others"
 PRETEND = click.option("--pretend", is_flag=True, help="Only say what would be changed.")
@@ -41,11 +41,14 @@ def refusing() -> Iterator[None]:
 
 
 def work_off(
-    desk: Desk, machine: Machine, steps: Sequence[Step], *, pretend: bool
+    desk: Desk, machine: Machine, steps: Sequence[Step], *, pretend: bool, hint: str = ""
 ) -> Sequence[Change]:
-    """Carry out a plan, each change said as it is made."""
+    """Carry out a plan, each change said as it is made; `hint` where a service is not ready."""
     try:
         made = carry_out(steps, machine, lambda change: say(desk, change), pretend=pretend)
+    except NotYet as error:
+        lines = filter(None, (str(error), hint, CUT_SHORT))
+        raise CommandFailed("\n".join(lines), UNAVAILABLE) from None
     except Refused as error:
         raise CommandFailed(f"{error}\n{CUT_SHORT}") from None
     if not made:

@@ -45,9 +45,11 @@ class Machine:
         """Where an absolute path of the machine is for us."""
         return self.root / str(path).lstrip("/")
 
-    def run(self, *command: str, accept: Sequence[int] = (0,)) -> Ran:
+    def run(
+        self, *command: str, accept: Sequence[int] = (0,), patience: float | None = None
+    ) -> Ran:
         """See `Runner`."""
-        return self.runner.run(command, accept=accept)
+        return self.runner.run(command, accept=accept, patience=patience)
 
     @property
     def name(self) -> str:

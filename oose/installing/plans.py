@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from oose.installing import database, disks, layout
 from oose.installing.configuring import Names, checked, configuration, names_in
+from oose.installing.couchdb import HINT, Databases
 from oose.installing.disks import Device, Formatted
 from oose.installing.dropins import in_service
 from oose.installing.files import Directory, Link, Ownership
@@ -37,12 +38,14 @@ Files = Mapping[PurePosixPath, Names]
 class Plan:
     """Steps, and what to say to an operator once they are made.
 
-    `files` are all configurations of the machine, as they are then.
+    `files` are all configurations of the machine, as they are then; `hint` is for who waits for a
+    service in vain.
     """
 
     steps: Sequence[Step]
     notes: Sequence[str] = ()
     files: Files = field(factory=dict)
+    hint: str = ""
 
 
 @frozen
@@ -73,12 +76,12 @@ def prism_plan(machine: Machine, asked: Asked) -> Plan:
     elif made:
         notes.append(
             f"A password was made for the cluster; it is in {layout.PRISM}. Give other machines the"
-            " same by --password-file, and see `oose couchdb setup`"
+            " same by --password-file"
         )
     if not (settings.stores or settings.is_cluster):
         notes.append("It has no store yet: oose install store --disk MOUNT_POINT")
     steps = running(machine, layout.PRISM, names, settings)
-    return Plan(steps, notes, {**files, layout.PRISM: names})
+    return Plan(steps, notes, {**files, layout.PRISM: names}, hint_for(settings, layout.PRISM))
 
 
 def store_plan(machine: Machine, asked: Asked, wanted: Wanted) -> Plan:
@@ -99,7 +102,12 @@ def store_plan(machine: Machine, asked: Asked, wanted: Wanted) -> Plan:
         steps.append(Formatted(wanted.device, wanted.disk, wanted.uuid))
     disk = Ownership(wanted.disk, layout.USER, layout.USER)
     steps += running(machine, file, names, settings, disk)
-    return Plan(steps, notes, {**files, file: names})
+    return Plan(steps, notes, {**files, file: names}, hint_for(settings, file))
+
+
+def hint_for(settings: Settings, file: PurePosixPath) -> str:
+    """What a process of a cluster may wait for."""
+    return HINT.format(file) if settings.is_cluster else ""
 
 
 def as_served(machine: Machine, names: Names) -> Names:
@@ -152,6 +160,8 @@ def running(
     if pem is not None and layout.ETC in pem.parents:
         steps.append(Ownership(pem, group=layout.USER, mode=layout.CONFIGURATION_MODE))
     steps.append(configuration(machine, file, names))
+    if settings.is_cluster:
+        steps.append(Databases(file))
     return [*steps, *in_service(machine.tree, file, settings)]
 
 

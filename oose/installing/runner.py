@@ -16,6 +16,10 @@ class Refused(Exception):
     """The machine is not as it has to be, or a command failed: what, and what to do."""
 
 
+class NotYet(Refused):
+    """A command takes longer than it may; what it has begun goes on."""
+
+
 @frozen
 class Ran:
     """How a command ended, and what it printed on stdout."""
@@ -27,15 +31,30 @@ class Ran:
 class Runner(Protocol):
     """Runs commands of the machine."""
 
-    def run(self, command: Sequence[str], *, accept: Collection[int] = (0,)) -> Ran:
-        """Run it to its end; `Refused` unless it ends with one of the codes of `accept`."""
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        accept: Collection[int] = (0,),
+        patience: float | None = None,
+    ) -> Ran:
+        """Run it to its end; `Refused` unless it ends with one of the codes of `accept`.
+
+        `NotYet` after `patience` seconds, where there is such a limit; the command is ended then.
+        """
         ...
 
 
 class Commands:
     """Runs them for real."""
 
-    def run(self, command: Sequence[str], *, accept: Collection[int] = (0,)) -> Ran:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        accept: Collection[int] = (0,),
+        patience: float | None = None,
+    ) -> Ran:
         """See `Runner`."""
         shown = shlex.join(command)
         try:
@@ -46,8 +65,11 @@ class Commands:
                 text=True,
                 errors="replace",
                 env={**os.environ, **QUIET},
+                timeout=patience,
                 check=False,
             )
+        except subprocess.TimeoutExpired:
+            raise NotYet(f"`{shown}` has not ended after {patience:g} s") from None
         except OSError as error:
             raise Refused(f"`{shown}` cannot be run: {error.strerror}") from None
         if ended.returncode not in accept:

@@ -11,11 +11,12 @@ from oose.installing import layout
 from oose.installing.files import File
 from oose.installing.machine import Machine
 from oose.installing.plan import Change
-from oose.installing.runner import Refused
+from oose.installing.runner import NotYet, Refused
 
 SINCE = {"restart": "InactiveExitTimestampMonotonic", "reload": "StateChangeTimestampMonotonic"}
-SHOWN = ("UnitFileState", "ActiveState", "NeedDaemonReload", *SINCE.values())
+SHOWN = ("UnitFileState", "ActiveState", "NeedDaemonReload", "StatusText", *SINCE.values())
 SAID = {"restart": "start {} again", "reload": "have {} read its files again"}
+PATIENCE = 120.0  # seconds, as units have it (`TimeoutStartSec=`)
 ENABLED = frozenset({"enabled", "enabled-runtime", "static", "indirect", "alias"})
 
 
@@ -155,14 +156,23 @@ def shown(machine: Machine, unit: str) -> Mapping[str, str]:
 
 
 def bring_up(machine: Machine, verb: str, unit: str) -> None:
-    """`start`, `restart` or `reload` it, and wait until it is ready (`Type=notify`)."""
+    """`start`, `restart` or `reload` it, and wait until it is ready (`Type=notify`); `Refused`.
+
+    A service of a cluster waits for its databases, for as long as it takes. So we do not.
+    """
     name, _, kind = unit.rpartition(".")
     try:
         if kind == "socket":  # systemd does not open one whose service is running
             machine.run("systemctl", "stop", f"{name}.service")
         machine.run("systemctl", "reset-failed", unit, accept=range(256))  # earlier attempts
-        machine.run("systemctl", verb, unit)
+        machine.run("systemctl", verb, unit, patience=PATIENCE)
         machine.run("systemctl", "is-active", "--quiet", unit)
+    except NotYet:
+        said = shown(machine, unit)["StatusText"] or "nothing"
+        raise NotYet(
+            f"{unit} was started and is not ready after {PATIENCE:g} s. It says: {said}\n"
+            f"It goes on trying; see journalctl -u {unit}"
+        ) from None
     except Refused as error:
         raise Refused(f"{unit} does not become ready; see journalctl -u {unit}\n{error}") from None
 

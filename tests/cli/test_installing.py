@@ -130,6 +130,16 @@ def test_a_change_that_fails_ends_the_run(oose: Asking, both: Both) -> None:
     assert oose("install", "prism").out.splitlines()[0] == "- start oose-prism.service"
 
 
+def test_where_a_service_waits_for_databases_that_is_said(oose: Asking, both: Both) -> None:
+    both[1].hangs.add("systemctl start oose-prism.service")
+    cluster = ["--couchdb-url", "http://c", "--redis-url", "redis://r", "--listen", "127.0.0.1"]
+    said = oose("install", "prism", *cluster)
+    assert said.code == 5
+    assert "oose-prism.service was started and is not ready after 120 s" in said.err
+    assert "CouchDB needs databases and the account of the cluster, once" in said.err
+    assert said.err.endswith("the same command goes on with the others\n")
+
+
 def test_a_certificate_is_named_by_its_whole_path(
     oose: Asking, both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

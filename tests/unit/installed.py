@@ -12,7 +12,7 @@ from attrs import define, field
 from oose.installing import layout
 from oose.installing.machine import Machine
 from oose.installing.plan import Change, Step, carry_out
-from oose.installing.runner import Ran, Refused
+from oose.installing.runner import NotYet, Ran, Refused
 
 TEMPLATES = Path(__file__).parents[2] / "install/nginx"
 NOW = datetime(2026, 11, 25, 14, 8, 22, tzinfo=UTC)
@@ -27,24 +27,32 @@ class Unit:
     since: float = 0.0
     changed: float = 0.0
     needs_reload: bool = False
+    status: str = ""
 
 
 @define
 class Recorder:
     """Records every command; `says` has what some print, by how they begin.
 
-    `fails` has what others end with, `does` what happens besides.
+    `fails` has what others end with, `hangs` those that do not end, `does` what happens besides.
     """
 
     root: Path
     ran: list[str] = field(factory=list)
     says: dict[str, str] = field(factory=dict)
     fails: dict[str, str] = field(factory=dict)
+    hangs: set[str] = field(factory=set)
     does: dict[str, Callable[[], None]] = field(factory=dict)
     units: dict[str, Unit] = field(factory=dict)
     packages: set[str] = field(factory=set)
 
-    def run(self, command: Sequence[str], *, accept: Collection[int] = (0,)) -> Ran:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        accept: Collection[int] = (0,),
+        patience: float | None = None,
+    ) -> Ran:
         line = shlex.join(command)
         if command[:2] not in (["systemctl", "show"], ("systemctl", "show")):
             self.ran.append(line)
@@ -54,6 +62,8 @@ class Recorder:
         for start, why in self.fails.items():
             if line.startswith(start):
                 raise Refused(f"`{line}` ended with 1\n  {why}")
+        if patience is not None and line in self.hangs:
+            raise NotYet(f"`{line}` has not ended after {patience:g} s")
         done = getattr(self, f"_{command[0].replace('-', '_')}", None)
         said = done(*command[1:]) if done is not None else None
         out = next((text for start, text in self.says.items() if line.startswith(start)), "")
@@ -100,6 +110,7 @@ class Recorder:
                 f"ActiveState={unit.active}\n"
                 f"NeedDaemonReload={'yes' if unit.needs_reload else 'no'}\n"
                 f"InactiveExitTimestampMonotonic={round(unit.since * 1e6)}\n"
+                f"StatusText={unit.status}\n"
                 f"StateChangeTimestampMonotonic={round(unit.changed * 1e6)}\n"
             )
         return None

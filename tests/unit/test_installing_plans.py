@@ -61,6 +61,7 @@ def test_a_bare_machine_becomes_a_prism(both: Both) -> None:
         "It has no store yet: oose install store --disk MOUNT_POINT",
     ]
     assert recorder.unit("oose-prism.service").active == "active"
+    assert plan.hint == ""
 
 
 def test_a_second_time_nothing_is_changed(both: Both) -> None:
@@ -149,6 +150,20 @@ def test_a_password_is_made_once_for_a_cluster(both: Both) -> None:
     install(machine, plan)
     assert names_in(machine, layout.PRISM)["couchdb"]["password"] == "said-by-the-operator"
     assert plan.notes == []
+
+
+def test_who_may_make_the_databases_of_a_cluster_makes_them_first(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, recorder = both
+    plan = prism_plan(machine, CLUSTER)
+    assert "oose couchdb setup --admin NAME --config /etc/oose/prism.py" in plan.hint
+    monkeypatch.setenv("OOSE_COUCHDB_ADMIN", "admin")
+    said = install(machine, plan)
+    assert "make the databases and the account of the cluster in CouchDB" in said
+    setup = "/opt/oose/current/venv/bin/oose couchdb setup --config /etc/oose/prism.py"
+    assert recorder.ran.index(setup) < recorder.ran.index("systemctl start oose-prism.service")
+    assert install(machine, prism_plan(machine, Asked())) == []
 
 
 def test_a_machine_does_not_leave_its_database_behind(both: Both) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from oose.installing import layout
 from oose.installing.machine import Machine, now
-from oose.installing.runner import Commands, Refused
+from oose.installing.runner import Commands, NotYet, Refused
 from oose.installing.system import Packages, Reloaded, Service, Units, User, has_socket, template_of
 from tests.unit.installed import Recorder, machine_in, made
 
@@ -161,3 +161,21 @@ def test_a_command_that_fails_is_told_of_with_its_last_words() -> None:
 def test_a_command_that_is_not_there_is_told_of() -> None:
     with pytest.raises(Refused, match="`no-such-command -x` cannot be run: No such file"):
         Commands().run(["no-such-command", "-x"])
+
+
+def test_a_service_that_waits_itself_is_not_waited_for_without_end(
+    both: tuple[Machine, Recorder],
+) -> None:
+    machine, recorder = both
+    recorder.hangs.add("systemctl start oose-prism.service")
+    recorder.unit("oose-prism.service").status = "Waiting for CouchDB"
+    with pytest.raises(NotYet, match=r"not ready after 120 s\. It says: Waiting for CouchDB\n"):
+        made(machine, [Service("oose-prism.service")])
+    recorder.unit("oose-prism.service").status = ""
+    with pytest.raises(NotYet, match=r"It says: nothing\nIt goes on trying; see journalctl -u"):
+        made(machine, [Service("oose-prism.service")])
+
+
+def test_a_command_that_does_not_end_in_time_is_ended() -> None:
+    with pytest.raises(NotYet, match=r"`sleep 1000` has not ended after 0\.01 s"):
+        Commands().run(["sleep", "1000"], patience=0.01)
