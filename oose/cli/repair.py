@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.filesize import decimal
 
+from oose.counting import some
+
 UNITS = ((86400, 36 * 3600, "day"), (3600, 5400, "hour"), (60, 90, "minute"), (1, 0, "second"))
 
 
@@ -32,7 +34,10 @@ def repair_lines(repair: Mapping[str, Any], now: float) -> Sequence[str]:
             return [content, _work(repair)]
         if repair.get("hinted"):
             return [f"{content}; something has changed since", _work(repair)]
-        return [f"{content}, each with all its clones", _work(repair)]
+        well = f"{content}, each with all its clones"
+        if unseen := number(repair, "unseen"):
+            well += f"; {some(unseen, 'change')} of the last seconds still to be looked at"
+        return [well, _work(repair)]
     how = ", ".join(f"{count:,} with {live or 'none'}" for live, count in endangered.items())
     lines = [f"{content}; {sum(endangered.values()):,} have fewer clones than wanted: {how}"]
     if lost := number(repair, "lost"):

@@ -83,7 +83,8 @@ class Repairing:
         self._tally = Tally()
         self._counted_meanwhile: dict[str, Task] = {}  # of what is being mended
         self._looked_at: int | None = None
-        self._hinted_at: int | None = None
+        self._changed_at: int | None = None  # what is not in the tally has changed then
+        self._looking = 0  # hints that are being looked at
         self._hints_from = 0.0  # when they are looked at again
         self._survey = Survey(
             self._inventory,
@@ -134,11 +135,10 @@ class Repairing:
     def hint(self, ids: Sequence[str]) -> None:
         """Look at these soon: inventory documents that were written, by id, or hashes."""
         self._hints.add(ids, self._slices)
-        if any(each[:2] in self._slices for each in ids):
-            self._hinted_at = self._now()
 
     def missed(self) -> None:
         """Something may have been written that nobody hinted at."""
+        self._changed_at = self._now()
         self._occasions.soon(self._clock.seconds())
 
     async def _changed(self, ids: Sequence[str]) -> None:
@@ -155,7 +155,7 @@ class Repairing:
         self._hints.add(self._retries.due(now), self._slices)
         if self._hints.is_cut or (self._worklist.is_cut and not self._worklist):
             self._hints.is_cut = self._worklist.is_cut = False
-            self._occasions.soon(now)
+            self.missed()
         if self._may_go_on():
             if self._are_hints_due(now) and not self._hinting.is_under_way:
                 self._hints_from = now + REST
@@ -182,7 +182,7 @@ class Repairing:
             )
         if self._occasions.look((self._fleet, self._slices), now):
             self._retries.hurry(now + SETTLE)
-            self._hinted_at = self._now()
+            self._changed_at = self._now()
 
     def _may_go_on(self) -> bool:
         try:
@@ -223,8 +223,11 @@ class Repairing:
 
     async def _look_at_hints(self) -> None:
         hints = self._hints.take(AT_ONCE, self._crew.busy)
+        self._looking = len(hints)
 
         def found(content_hash: str, need: Need) -> None:
+            if need.is_endangered and (need.kind is None or self._surveying.is_under_way):
+                self._changed_at = self._now()  # what is counted here does not reach the tally
             has_failed = content_hash in self._retries  # and is counted
             if need.kind == "surplus" and not has_failed:
                 return  # somebody may be moving it; if not, the next look at all finds it
@@ -238,6 +241,8 @@ class Repairing:
             for content_hash, ids in hints.items():
                 self._hints.add([content_hash, *ids], self._slices)
             raise
+        finally:
+            self._looking = 0
         self._go_on()
 
     async def _rows(self, hints: Mapping[str, Collection[str]]) -> Mapping[str, Sequence[Document]]:
@@ -313,12 +318,17 @@ class Repairing:
             "failed": len(self._retries),
             "lookedAt": self._looked_at,
             "hinted": self._is_hinted(),
+            "unseen": len(self._hints) + self._looking,
         }
 
     def _is_hinted(self) -> bool:
-        """Whether something was written, or a store has come or gone, since all was looked at."""
-        hinted, looked = self._hinted_at, self._looked_at
-        return hinted is not None and (looked is None or hinted >= looked)
+        """Whether something has changed since all was looked at that the tally does not know of.
+
+        What was written does not count: it is looked at within seconds, and where content comes
+        all the time nobody would ever hear that all is well.
+        """
+        changed, looked = self._changed_at, self._looked_at
+        return changed is not None and (looked is None or changed >= looked)
 
     def describe_all(self) -> Mapping[str, Any]:
         """The same of all prisms' shares together, for `/stats`."""

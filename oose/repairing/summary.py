@@ -10,7 +10,7 @@ from oose.registry import Registry
 from oose.repairing.shares import CARE
 
 SHARES = ("contents", "bytes", "lost", "stuck", "unverified", "surplus")
-WORK = ("tasks", "toDo", "rate", "repaired", "repairedBytes", "removed", "failed")
+WORK = ("tasks", "toDo", "rate", "repaired", "repairedBytes", "removed", "failed", "unseen")
 
 
 @define(eq=False)

@@ -33,6 +33,16 @@ ALL = f"Content: 12,345 files of 1.2 TB as of {moment(1_700_000_000, NOW)}"
         ),
         ({"hinted": True}, [f"{ALL}; something has changed since", "Repair: nothing to do yet"]),
         (
+            {"unseen": 1},
+            [
+                (
+                    f"{ALL}, each with all its clones;"
+                    " 1 change of the last seconds still to be looked at"
+                ),
+                "Repair: nothing to do",
+            ],
+        ),
+        (
             {"hinted": True, "tasks": 1, "toDo": 7},
             [ALL, "Repair: 1 to do, 7 bytes to send, how long is not known yet"],
         ),

@@ -524,22 +524,79 @@ async def test_a_database_that_fails_is_asked_again(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_it_is_said_that_something_was_written_since_all_was_looked_at(
+async def test_it_is_said_how_much_of_what_was_written_is_still_to_be_looked_at(
     tmp_path: Path,
 ) -> None:
     async with mending(tmp_path) as at:
-        prism = at.begin(follows=False, repair_frequency=100.0)
-        assert prism.describe()["hinted"] is False
+        prism = at.begin(follows=False, repair_frequency=100_000.0)
         await at.until(lambda: prism.describe()["lookedAt"] is not None)
-        prism._slices = frozenset({"00"})
+        await at.quiet(20)
+        mine, prism._slices = prism._slices, frozenset({"00"})
         prism.hint([HELLO])
-        assert prism.describe()["hinted"] is False  # others look after it
-        prism._slices = frozenset({HELLO[:2]})
+        assert prism.describe()["unseen"] == 0  # others look after it
+        prism._slices = mine
         prism.hint([HELLO])
-        looked = prism.describe()["lookedAt"]
-        assert prism.describe()["hinted"] is prism.describe_all()["hinted"] is True
+        assert prism.describe()["unseen"] == prism.describe_all()["unseen"] == 1
+        await at.until(lambda: prism.describe()["unseen"] == 0, 10.0)
+        assert prism.describe()["hinted"] is False  # it was looked at: all is known
+
+
+@pytest_twisted.ensureDeferred
+async def test_content_that_was_written_and_is_whole_does_not_keep_all_from_being_called_whole(
+    tmp_path: Path,
+) -> None:
+    async with mending(tmp_path) as at:
+        prism = at.begin(repair_frequency=100_000.0)
+        await at.until(lambda: prism.describe()["lookedAt"] is not None)
+        await at.quiet(20)
+        await at.put(b"hello", "s1", "s2")
+        await at.quiet(20)
+        told = prism.describe()
+        assert (told["endangered"], told["hinted"], told["unseen"]) == ({}, False, 0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_endangered_content_for_which_nothing_can_be_done_yet_is_not_called_whole(
+    tmp_path: Path,
+) -> None:
+    async with mending(tmp_path) as at:
+        prism = at.begin(repair_frequency=100_000.0)
+        for name in ("s2", "s3", "s4"):
+            await at.made.keeping.registry.deactivate(f"store:p1:{name}")
+        await at.until(lambda: not prism.describe()["hinted"])
+        await at.quiet(20)
+        assert not prism.describe()["hinted"]
+        await at.put(b"hello", "s1")
+        await at.until(lambda: bool(prism.describe()["hinted"]), 20.0)
+        assert prism.describe()["endangered"] == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_becomes_endangered_while_all_is_looked_at_is_not_called_whole(
+    tmp_path: Path,
+) -> None:
+    async with mending(tmp_path) as at:
+        inventory: Any = at.made.keeping.inventory
+        prism = at.begin(repair_frequency=100_000.0)
+        await at.until(lambda: prism.describe()["lookedAt"] is not None)
+        await at.quiet(20)
+        looked, ranged, going_on = prism.describe()["lookedAt"], inventory.range, Deferred[None]()
+
+        async def slow(*args: Any, **more: Any) -> Any:
+            found = await ranged(*args, **more)
+            if not going_on.called:
+                await going_on
+            return found
+
+        inventory.range = slow
+        prism.missed()
+        await at.until(lambda: prism._surveying.is_under_way)
+        at.sending.raises = Unavailable("away")
+        await at.put(b"hello", "s1")
+        await at.until(lambda: prism.describe()["failed"] == 1)
+        going_on.callback(None)
         await at.until(lambda: prism.describe()["lookedAt"] > looked)
-        assert prism.describe()["hinted"] is False
+        assert prism.describe()["hinted"] is True
 
 
 @pytest_twisted.ensureDeferred
