@@ -33,7 +33,11 @@ def remove_command(
     short is finished by the same command again.
     """
     wanted = asked_for(hashes, source)
-    if not (pretend or yes) and is_watched():
+    if not (pretend or yes):
+        if not is_watched():
+            raise click.UsageError(
+                "There is no terminal to ask at: --yes removes, --pretend only says what would go"
+            )
         what = wanted[0] if len(wanted) == 1 else f"{len(wanted)} contents"
         click.confirm(f"Remove {what}, all clones?", abort=True, err=True)
     done: list[Mapping[str, Any]] = []

@@ -29,11 +29,11 @@ def is_there(oose: Asking, content_hash: str) -> bool:
 
 def test_content_is_removed(oose: Asking, hashes: list[str]) -> None:
     oose("purchase", hashes[0], "--ext", "txt", "--any-referrer")
-    said = oose("remove", hashes[0])
+    said = oose("remove", hashes[0], "--yes")
     assert (said.code, said.err) == (0, "")
     assert said.out == f"{hashes[0]}  removed 1 clone, ended 1 purchase\n"
     assert [is_there(oose, each) for each in hashes] == [False, True, True]
-    again = oose("--json", "remove", hashes[0]).json()
+    again = oose("--json", "remove", hashes[0], "--yes").json()
     assert again["failed"] == []
     assert again["removed"][0]["removed"] == 0
 
@@ -45,7 +45,7 @@ def test_many_are_named_in_a_file_or_on_stdin(
     said = oose("remove", "--from", "list", hashes[1], "--yes")
     assert said.code == 0, said.err
     assert sorted(said.out.split()[::4]) == sorted(hashes[:2])
-    said = oose("remove", "--from", "-", stdin=f"{hashes[2]}\n")
+    said = oose("remove", "--from", "-", "--yes", stdin=f"{hashes[2]}\n")
     assert said.code == 0, said.err
     assert [is_there(oose, each) for each in hashes] == [False, False, False]
 
@@ -81,6 +81,15 @@ def test_at_a_terminal_it_is_asked_before(
     assert not is_there(oose, hashes[2])
 
 
+def test_without_a_terminal_nothing_is_removed_unless_it_is_said(
+    oose: Asking, hashes: list[str]
+) -> None:
+    said = oose("remove", hashes[0], stdin="n\n")
+    assert (said.code, said.out) == (2, "")
+    assert "There is no terminal to ask at: --yes removes" in said.err
+    assert is_there(oose, hashes[0])
+
+
 def test_what_would_go_is_only_said(oose: Asking, hashes: list[str]) -> None:
     said = oose("remove", "--pretend", *hashes)
     assert said.out.splitlines() == [f"{each}  would remove 1 clone" for each in hashes]
@@ -89,18 +98,18 @@ def test_what_would_go_is_only_said(oose: Asking, hashes: list[str]) -> None:
 
 def test_those_that_are_refused_do_not_keep_the_others(oose: Asking, hashes: list[str]) -> None:
     assert oose("protect", hashes[1]).out == f"{hashes[1]}  protected\n"
-    said = oose("--json", "remove", hashes[0], NOBODY, hashes[1])
+    said = oose("--json", "remove", hashes[0], NOBODY, hashes[1], "--yes")
     assert said.code == 4
     assert [each["hash"] for each in said.json()["removed"]] == [hashes[0]]
     failed = {each["hash"]: each["error"] for each in said.json()["failed"]}
     assert list(failed) == [NOBODY, hashes[1]]
     assert f"oose protect --no {hashes[1]}" in failed[hashes[1]]
     assert json.loads(said.err.splitlines()[-1]) == {"error": "Not removed: 2 of 3"}
-    said = oose("remove", hashes[1])
+    said = oose("remove", hashes[1], "--yes")
     assert (said.code, said.out) == (3, "")
     assert "is protected" in said.err
     assert oose("protect", "--no", hashes[1]).out == f"{hashes[1]}  not protected any more\n"
-    assert oose("remove", hashes[1]).code == 0
+    assert oose("remove", hashes[1], "--yes").code == 0
 
 
 def test_protected_content_is_listed(
@@ -134,7 +143,7 @@ ONE = {"hash": NOBODY, "removed": 1, "waiting": ["p1:s2", "p2:s1"]}
 
 def test_who_is_not_allowed_at_all_is_not_asked_for_each(oose: Asking) -> None:
     with canned([REFUSED, REFUSED]) as url:
-        said = oose("--url", url, "remove", NOBODY, "0" * 40)
+        said = oose("--url", url, "remove", NOBODY, "0" * 40, "--yes")
     assert (said.code, said.out) == (3, "")
     assert said.err == "oose: Not for you\n"
 
@@ -145,7 +154,7 @@ def test_what_was_removed_before_it_was_cut_short_is_said(
     monkeypatch.setattr("oose.cli.removing.AT_ONCE", 1)
     away = answer(b'{"error": "The database is away"}', "503 Service Unavailable")
     with canned([answer(json.dumps(ONE).encode()), away]) as url:
-        said = oose("--url", url, "remove", NOBODY, "0" * 40)
+        said = oose("--url", url, "remove", NOBODY, "0" * 40, "--yes")
     assert said.code == 5
     assert said.out == f"{NOBODY}  removed 1 clone, still to go from p1:s2 p2:s1\n"
     assert said.err == "oose: The database is away\n"
@@ -179,7 +188,7 @@ def test_what_was_put_aside_is_listed_and_comes_back(
 ) -> None:
     assert oose("quarantine", "list").out == ""
     put_aside(place, hashes[0], note)
-    oose("remove", hashes[0])
+    oose("remove", hashes[0], "--yes")
     said = oose("quarantine", "list")
     assert said.code == 0, said.err
     assert f"{hashes[0]}.txt" in said.out
