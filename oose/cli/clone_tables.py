@@ -1,16 +1,17 @@
 """How content and its clones are shown: a line each, or one content with all that is known."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.filesize import decimal
 
-from oose.cli.desk import Desk, fields
+from oose.cli.desk import Desk, fields, moment
+from oose.cli.peers import word
 from oose.cli.workshop import Books
 from oose.contents import Content
 from oose.demand.note import Note
 from oose.metadata.records import InventoryRecord
+from oose.peer import Peer
 from oose.registry import Registry
 from oose.settings.model import CloneSettings
 from oose.tending.picking import Picked
@@ -83,7 +84,7 @@ def described(
         "usual": settings.minimum,
         "demand": {"perMinute": demand.asked(now), "clones": demand.clones(settings, now)},
         "protected": content.protected,
-        "removed": moment(content.removed),
+        "removed": None if content.removed is None else moment(content.removed),
     }
 
 
@@ -95,8 +96,7 @@ def where(record: InventoryRecord, content: Content, registry: Registry) -> Mapp
     elif peer is None:
         standing = "unknown"
     else:
-        is_serving = registry.serving(record.place) is not None
-        standing = "available" if is_serving else "unavailable"
+        standing = serving(peer, registry)
     return {
         "place": record.place,
         "machine": peer.machine if peer is not None else "",
@@ -105,9 +105,16 @@ def where(record: InventoryRecord, content: Content, registry: Registry) -> Mapp
     }
 
 
+def serving(store: Peer, registry: Registry) -> str:
+    """Whether its clones can be had, in the words of `oose peer list`."""
+    if registry.serving(store.place) is not None:
+        return "available"
+    return "unavailable" if store.counts else word(store)  # it counts, but not its prism
+
+
 def row(record: InventoryRecord, place: Mapping[str, str]) -> Sequence[str]:
     """A clone in the table."""
-    verified = moment(record.verified) or "never"
+    verified = "never" if record.verified is None else moment(record.verified)
     return (
         *place.values(),
         record.relative_path,
@@ -115,10 +122,3 @@ def row(record: InventoryRecord, place: Mapping[str, str]) -> Sequence[str]:
         verified,
         record.note or "",
     )
-
-
-def moment(milliseconds: int | None) -> str | None:
-    """A time in this machine's zone."""
-    if milliseconds is None:
-        return None
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(milliseconds / 1000))

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -105,11 +106,21 @@ def tell(kind: str, text: str, *, as_json: bool) -> None:
 
 
 def fields(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A JSON tree as rows of a dotted name and a value."""
+    """A JSON tree as rows of a dotted name and a value; what is called `...At` is ms since 1970."""
     rows: list[tuple[str, str]] = []
     for name, each in value.items():
         if isinstance(each, Mapping):
             rows += fields(each, f"{prefix}{name}.")
+        elif name.endswith("At") and isinstance(each, int):
+            rows.append((prefix + name, moment(each)))
         else:
             rows.append((prefix + name, str(each)))
     return rows
+
+
+def moment(milliseconds: int) -> str:
+    """A time in this machine's zone; the number where no calendar has it."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(milliseconds / 1000))
+    except (ValueError, OverflowError, OSError):
+        return str(milliseconds)

@@ -10,7 +10,7 @@ from twisted.internet.task import deferLater
 from oose.cli.arguments import DURATION, HASH, Parsed
 from oose.cli.configuration import CONFIG
 from oose.cli.counted import Tell, counted
-from oose.cli.desk import Desk, fields
+from oose.cli.desk import Desk, fields, moment
 from oose.cli.exits import FAILED, NOT_FOUND, UNAVAILABLE, CommandFailed
 from oose.cli.hashes import FROM, asked_for
 from oose.cli.opened import Opened, on_databases
@@ -172,7 +172,9 @@ def verify_store(
     """Have a store verify all it has, and wait for it; without a wish stop it."""
     with counted(desk, f"Verifying {name}", WHOLE) as tell:
         said = on_databases(config, lambda opened: reviewed(opened, name, wish, tell))
-    desk.table(said, ("what", "is"), fields(said))
+    known = {key: each for key, each in said.items() if each is not None}
+    times = {key: moment(known[key]) for key in ("since",) if key in known}
+    desk.table(said, ("what", "is"), fields({**known, **times}))
     if wish is None:
         return
     if said["state"] == "none":

@@ -202,8 +202,30 @@ async def test_one_content_is_shown_with_all_its_clones(
             "available", "unavailable", "unknown", "available"
         ]  # fmt: skip
         assert (value["clones"], value["wanted"], value["usual"]) == (2, 2, 2)
+        await made.made.change("p1:s2", available=True)
+        await registry.vote_down("store:p1:s2")
+        await registry.deactivate("store:p1:s4")
+        value = (await made("clones", "show", "--json", content_hash)).json()
+        assert [each["is"] for each in value["where"]] == [
+            "available", "voted down", "unknown", "deactivated"
+        ]  # fmt: skip
         assert value["where"][2]["machine"] == ""
         assert value["where"][0]["relativePath"].endswith(".txt")
+
+
+@pytest_twisted.ensureDeferred
+async def test_clones_on_a_store_whose_prism_is_away_are_not_available(
+    tmp_path: Path, asking: AskingBeside
+) -> None:
+    async with shop(tmp_path, asking, *THREE) as made:
+        content_hash = await made.put(b"one", "s1")
+        registry = made.made.keeping.registry
+        store = registry.store("p1:s1")
+        assert store is not None
+        await registry.register(evolve(store, kind="prism", name="p1"))
+        await registry.deactivate("prism:p1")
+        value = (await made("clones", "show", "--json", content_hash)).json()
+        assert [each["is"] for each in value["where"]] == ["unavailable"]
 
 
 @pytest_twisted.ensureDeferred

@@ -1,6 +1,7 @@
 """verify: against stores that listen, with the databases of the configuration."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,9 @@ async def test_what_is_not_whole_on_a_store_is_no_success(
     said = await scene.ask("verify", "--all", "--store", "store:p1:s1", "--older-than", "1s")
     assert said.code == FAILED
     assert ["corrupt", "1"] in rows(said)
+    times = {each[0]: " ".join(each[1:]) for each in rows(said)}
+    for name in ("begunAt", "endedAt", "since"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", times[name])
     assert said.err == "oose: Not whole, or not known to be: 1 file; done\n"
     await made.stop()
 
