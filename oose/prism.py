@@ -236,7 +236,7 @@ class Prism:
         """Which stores there are, or what a store has put aside and why."""
         quarantines = self._parts.quarantines
         if fields.get("store") is None:
-            return {"stores": quarantines.places()}
+            return {"stores": quarantines.places(), "away": quarantines.away()}
         after = fields.text("after") if fields.get("after") is not None else None
         return await quarantines.page(fields.text("store"), after)
 

@@ -36,8 +36,8 @@ class Restoring:
         for file in await self.quarantine.find(content_hash):
             try:
                 record = await self._bring(file)
-            except ChecksumMismatch as error:
-                last = error
+            except ChecksumMismatch:
+                last = ChecksumMismatch(f"{file.name} is corrupt, and stays in quarantine")
                 continue
             await self.contents.change(content_hash, unburied)
             await self.quarantine.remove(file)

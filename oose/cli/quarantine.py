@@ -8,7 +8,9 @@ import click
 
 from oose.cli.arguments import HASH
 from oose.cli.desk import Desk
-from oose.cli.exits import CommandFailed
+from oose.cli.exits import UNAVAILABLE, CommandFailed
+
+NOT_ALL = "Not all stores could be asked"
 
 
 @click.group("quarantine")
@@ -26,15 +28,18 @@ def quarantine_group() -> None:
 def list_command(desk: Desk, store: str | None) -> None:
     """List what is there, since when, and why; of all stores unless one is named."""
     prism = desk.prism()
-    places = [store] if store else prism.call_as_peer("/quarantine/list", {})["stores"]
+    known = {"stores": [store]} if store else prism.call_as_peer("/quarantine/list", {})
     found: list[Mapping[str, Any]] = []
     failed: CommandFailed | None = None
-    for place in places:
+    for place in known.get("away", []):
+        desk.warn(f"The store {place} is not available")
+        failed = CommandFailed(NOT_ALL, UNAVAILABLE)
+    for place in known["stores"]:
         try:
             found += ({"store": place, **each} for each in files_of(desk, place))
         except CommandFailed as error:
             desk.warn(error.message)
-            failed = CommandFailed("Not all stores could be asked", error.code)
+            failed = CommandFailed(NOT_ALL, error.code)
     if found or desk.as_json:
         rows = [row(each) for each in found]
         desk.table(found, ("store", "file", "bytes", "since", "why"), rows)

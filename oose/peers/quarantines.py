@@ -23,6 +23,11 @@ class Quarantines:
         stores = [each.place for each in self.registry.peers() if each.kind == "store"]
         return [place for place in stores if self.registry.serving(place) is not None]
 
+    def away(self) -> Sequence[str]:
+        """Those that cannot be, without the ones that were deactivated: they are given up."""
+        stores = [each for each in self.registry.peers() if each.kind == "store" and each.active]
+        return [each.place for each in stores if self.registry.serving(each.place) is None]
+
     async def page(self, store: str, after: str | None) -> Mapping[str, Any]:
         """What the store has, behind the name `after`; errors as of `PeerClient.ask`."""
         fields = {} if after is None else {"after": after}

@@ -203,6 +203,15 @@ def test_what_was_put_aside_is_listed_and_comes_back(
     assert oose("--json", "quarantine", "list").json() == []
 
 
+def test_stores_that_are_away_are_named(oose: Asking) -> None:
+    with canned([answer(b'{"stores": [], "away": ["p1:s2"]}')]) as url:
+        said = oose("--url", url, "quarantine", "list")
+    assert (said.code, said.out) == (5, "")
+    assert said.err == (
+        "oose: The store p1:s2 is not available\noose: Not all stores could be asked\n"
+    )
+
+
 def test_a_store_that_cannot_be_asked_does_not_keep_the_others(oose: Asking) -> None:
     file = {"name": "a.txt", "hash": "a", "size": 1, "since": 1, "why": {}}
     answers = [

@@ -294,9 +294,15 @@ async def test_what_a_store_has_put_aside_is_listed_and_comes_back(two: Machine)
 async def test_a_store_that_is_not_available_is_not_asked_what_it_has(two: Machine) -> None:
     registry = two.service._assembly.registry
     place = two.service._assembly.holdings[1].place
-    await registry.deactivate(f"store:{place}")
+    store = registry.store(place)
+    assert store is not None
+    await registry.update(evolve(store, available=False))
     assert (await tool(two, "/quarantine/list", {"store": place})).status == 503
-    assert place not in (await tool(two, "/quarantine/list", {})).json()["stores"]
+    listed = (await tool(two, "/quarantine/list", {})).json()
+    assert place not in listed["stores"]
+    assert listed["away"] == [place]
+    await registry.deactivate(f"store:{place}")
+    assert (await tool(two, "/quarantine/list", {})).json()["away"] == []
 
 
 @pytest_twisted.ensureDeferred

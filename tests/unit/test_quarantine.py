@@ -185,7 +185,7 @@ async def test_a_corrupt_one_does_not_and_stays_where_it_is(
 ) -> None:
     await set_aside(made, b"a film, corrupt")
     await made.contents.change(HASH, lambda known: evolve(known, removed=NOW))
-    with pytest.raises(ChecksumMismatch):
+    with pytest.raises(ChecksumMismatch, match="is corrupt, and stays in quarantine"):
         await restoring.restore(HASH)
     assert (await made.records(), made.files(), made.aside()) == ([], [], ["s1"])
     assert (await made.note()).removed == NOW
