@@ -62,7 +62,8 @@ def outcome(
     for failure in failures:
         error = failure.value
         if isinstance(error, OoseError):
-            raise CommandFailed(error.message, codes.get(type(error), FAILED))
+            notes = "".join(f" ({each})" for each in getattr(error, "__notes__", ()))
+            raise CommandFailed(error.message + notes, codes.get(type(error), FAILED))
         failure.raiseException()
     if not results:
         raise KeyboardInterrupt

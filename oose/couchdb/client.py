@@ -109,8 +109,9 @@ class CouchClient:
         try:
             status, text = await self._in_time(request, until)
         except _Late:
-            self._presence.lost(f"no answer within {self.settings.timeout:g} seconds")
-            raise Unavailable(SILENT, retry_after=RETRY_AFTER) from None
+            reason = f"no answer within {self.settings.timeout:g} seconds"
+            self._presence.lost(reason)
+            raise self._silent(Unavailable, reason) from None
         except _Unheard as error:
             raise self._gone(error, may_be_done=not repeat) from error
         return self._understood(status, text, expected, is_anonymous=is_anonymous)
@@ -203,9 +204,15 @@ class CouchClient:
 
     def _gone(self, error: "_Unheard", *, may_be_done: bool) -> Unavailable:
         if error.was_sent and may_be_done:
-            return AnswerLost(SILENT, retry_after=RETRY_AFTER)
+            return self._silent(AnswerLost, error.reason)
         self._presence.lost(error.reason)
-        return Unavailable(SILENT, retry_after=RETRY_AFTER)
+        return self._silent(Unavailable, error.reason)
+
+    def _silent(self, kind: type[Unavailable], reason: str) -> Unavailable:
+        """The error for it. Where it was asked, and why, is a note: it is not for everybody."""
+        error = kind(SILENT, retry_after=RETRY_AFTER)
+        error.add_note(f"{self._server}: {reason}")
+        return error
 
     def _understood(
         self,

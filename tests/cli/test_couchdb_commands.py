@@ -129,9 +129,13 @@ async def test_setup_needs_an_administrator(bare: AskingBeside, config: Path) ->
 async def test_setup_says_where_there_is_no_couchdb(
     bare: AskingBeside, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_config(tmp_path, f"http://127.0.0.1:{free_port()}", "redis://127.0.0.1:1")
+    server = f"127.0.0.1:{free_port()}"
+    path = write_config(tmp_path, f"http://oose:secret@{server}", "redis://127.0.0.1:1")
     said = await bare("couchdb", "setup", "--config", str(path))
-    assert (said.code, said.err) == (5, "oose: The database (CouchDB) does not answer\n")
+    assert said.code == 5
+    assert said.err == (
+        f"oose: The database (CouchDB) does not answer ({server}: it refused the connection)\n"
+    )
 
 
 @pytest_twisted.ensureDeferred
