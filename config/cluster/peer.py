@@ -40,11 +40,11 @@ domain = _more.get("domain")
 if "OOSE_CLUSTER_PLAIN" not in _environment:
     ssl = {"pem": str(_folder / "cluster.pem"), "verify": str(_folder / "cluster.pem")}
 couchdb = {
-    "url": _environment.get("OOSE_CLUSTER_COUCHDB", "http://127.0.2.1:5984"),
+    "url": _environment.get("OOSE_CLUSTER_COUCHDB", f"http://{_net}.1:5984"),
     "username": "oose",
     "password": _room["password"],
 }
-redis = {"url": _environment.get("OOSE_CLUSTER_REDIS", "redis://127.0.2.1:6379")}
+redis = {"url": _environment.get("OOSE_CLUSTER_REDIS", f"redis://{_net}.1:6379")}
 heartbeat = {
     # Faster than the defaults, so that there is something to see.
     "start_delay": "2s",
