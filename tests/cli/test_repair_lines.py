@@ -33,6 +33,22 @@ ALL = f"Content: 12,345 files of 1.2 TB as of {moment(1_700_000_000, NOW)}"
         ),
         ({"hinted": True}, [f"{ALL}; something has changed since", "Repair: nothing to do yet"]),
         (
+            {"endangered": {"0": 1, "1": 2}, "lost": 1},
+            [
+                f"{ALL}; 3 have fewer clones than wanted: 1 with none, 2 with 1",
+                "Lost: 1 have no clone on a store that is there, or is waited for",
+                "Repair: waits for stores that are away, as long as `clones.repair_after` says",
+            ],
+        ),
+        (
+            {"endangered": {"0": 1}, "lost": 1},
+            [
+                f"{ALL}; 1 have fewer clones than wanted: 1 with none",
+                "Lost: 1 have no clone on a store that is there, or is waited for",
+                "Repair: nothing to do",
+            ],
+        ),
+        (
             {"unseen": 1},
             [
                 (
