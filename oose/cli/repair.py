@@ -57,7 +57,7 @@ def _work(repair: Mapping[str, Any]) -> str:
     if failed := number(repair, "failed"):
         said.append(f"{failed:,} could not be mended, and are tried again")
     endangered = sum(number(repair["endangered"], live) for live in repair.get("endangered") or {})
-    if not said and endangered > number(repair, "lost"):
+    if not said and not repair.get("hinted") and endangered > number(repair, "lost"):
         said.append("waits for stores that are away, as long as `clones.repair_after` says")
     nothing = "nothing to do yet" if repair.get("hinted") else "nothing to do"
     return "Repair: " + ("; ".join(said) or nothing)

@@ -41,6 +41,13 @@ ALL = f"Content: 12,345 files of 1.2 TB as of {moment(1_700_000_000, NOW)}"
             ],
         ),
         (
+            {"endangered": {"1": 1}, "hinted": True},
+            [
+                f"{ALL}; 1 have fewer clones than wanted: 1 with 1",
+                "Repair: nothing to do yet",
+            ],
+        ),
+        (
             {"endangered": {"0": 1}, "lost": 1},
             [
                 f"{ALL}; 1 have fewer clones than wanted: 1 with none",
