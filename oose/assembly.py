@@ -342,6 +342,8 @@ class Assembly:
             ),
         )
         relay = Relay(self._reactor, self.registry, self._policy, self._peer_credentials())
+        demand = self.stewardship.demand
+        assert demand is not None  # a prism has one
         return Prism(
             PrismParts(
                 lobby=lobby,
@@ -354,7 +356,7 @@ class Assembly:
                     local, self.existence, readers, deliveries, relay, self.stewardship.count
                 ),
                 imports=Imports(retriever, uploads),
-                caches=PrismCaches(lobby.stats, viewing, self.existence, self.desk),
+                caches=PrismCaches(lobby.stats, viewing, self.existence, self.desk, demand.named),
                 removal=self._make_removal(),
                 protection=Protection(self.contents, self.existence),
                 quarantines=Quarantines(self.registry, self._peers),

@@ -31,8 +31,19 @@ def cache_group() -> None:
 @click.argument("command", default="stats")
 @click.pass_obj
 def detail_command(desk: Desk, command: str) -> None:
-    """Show a cache: all, stats, prismHits or storeHits."""
+    """Show a cache: all, stats, prismHits, storeHits or hottest.
+
+    hottest is what viewers ask this prism for most often: how often a minute lately, and how many
+    clones that calls for.
+    """
     found = desk.prism().call_as_peer("/cache/detail", {"command": command})
+    if command == "hottest":
+        hot = [
+            (key, str(each["perMinute"]), str(each["clones"]))
+            for key, each in found[command].items()
+        ]
+        desk.table(found, ("hash", "a minute", "clones"), hot)
+        return
     desk.table(found, ("what", "value"), fields(found))
 
 

@@ -124,6 +124,13 @@ class Demand:
             for rate in rates
         ]
 
+    def named(self) -> Mapping[str, Any]:
+        """The same for tools, by hash."""
+        return {
+            each.hash: {"perMinute": each.per_minute, "clones": each.desired}
+            for each in self.hottest()
+        }
+
     def describe(self) -> Mapping[str, Any]:
         """For `/stats`, which says nothing of hashes: how much is counted, and how well."""
         hottest = self.hottest()

@@ -33,6 +33,16 @@ def test_caches_are_shown_and_emptied_with_the_prisms_own_credentials(oose: Aski
     assert "everything" in bad.err
 
 
+def test_what_is_hottest_is_shown_by_name(oose: Asking) -> None:
+    assert oose("cache", "detail", "hottest").out.split() == ["hash", "a", "minute", "clones"]
+    hot = {"hottest": {"aa": {"perMinute": 700.5, "clones": 2}}}
+    with canned([answer(json.dumps(hot).encode())] * 2) as url:
+        said = oose("--url", url, "cache", "detail", "hottest")
+        as_json = oose("--url", url, "--json", "cache", "detail", "hottest")
+    assert said.out.splitlines()[1].split() == ["aa", "700.5", "2"]
+    assert as_json.json() == hot
+
+
 def test_without_them_the_command_says_what_is_missing(
     oose: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,8 @@ def test_alone_it_hears_itself() -> None:
     assert hot.hash == HASH
     assert 500 < hot.per_minute < 700
     assert hot.desired > 2
+    told = {"perMinute": hot.per_minute, "clones": hot.desired}
+    assert cluster.prisms["p1"].named() == {HASH: told}
     cluster.stop()
 
 

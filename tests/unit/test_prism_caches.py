@@ -7,6 +7,8 @@ from oose.errors import BadInput
 from oose.prism_caches import PrismCaches
 from oose.stats import Hits, Stats
 
+HOT = {"aa": {"perMinute": 700.0, "clones": 2}}
+
 
 @define
 class Memory:
@@ -41,7 +43,7 @@ def caches() -> PrismCaches:
     viewing.store_hits.count("prism1:store1")
     viewing.store_hits.count("prism1:store2")
     parts: tuple[Any, Any, Any] = (viewing, Memory(3), Memory(4))
-    return PrismCaches(stats, *parts)
+    return PrismCaches(stats, *parts, lambda: HOT)
 
 
 @pytest.mark.parametrize("command", [None, "all"])
@@ -50,6 +52,7 @@ def test_all_is_meant_where_nothing_is_said(caches: PrismCaches, command: str | 
         "stats": {"ping:200": 1},
         "prismHits": {"aa": 1},
         "storeHits": {"prism1:store1": 1, "prism1:store2": 1},
+        "hottest": HOT,
         "exists": {"aa": 3},
         "purchases": {"bb": 4},
     }
@@ -68,8 +71,14 @@ def test_one_cache_is_seen_and_emptied_alone(caches: PrismCaches, command: str, 
 
 @pytest.mark.parametrize("command", ["", "purchases", 5, ["all"], {"all": 1}, True])
 def test_an_unknown_cache_is_refused(caches: PrismCaches, command: object) -> None:
-    expected = "command must be one of all, stats, prismHits, storeHits, not "
-    with pytest.raises(BadInput, match=expected):
+    expected = "command must be one of all, stats, prismHits, storeHits, "
+    with pytest.raises(BadInput, match=f"{expected}hottest, not "):
         caches.detail(command)
-    with pytest.raises(BadInput, match=expected):
+    with pytest.raises(BadInput, match=f"{expected}not "):
         caches.flush(command)
+
+
+def test_what_is_hottest_is_seen_by_name_and_not_emptied(caches: PrismCaches) -> None:
+    assert caches.detail("hottest") == {"hottest": HOT}
+    with pytest.raises(BadInput, match="command must be one of"):
+        caches.flush("hottest")
