@@ -38,7 +38,7 @@ class Doubt:
         self.there = max(self.there, await count(site, self.missing))
         if not self._is_fine():
             raise Unavailable(
-                f"The disk of the store {site.disk.name!r} has {self.there or 'none'} of more than"
+                f"The disk of the store {site.disk.name!r} has {self.there or 'none'} of at least"
                 f" {self.missing} files that are recorded: is {site.disk.content} the right folder?"
                 " No record is removed; where the files are lost say"
                 f" `oose inventory scan {site.store.store} --empty`"
