@@ -28,6 +28,7 @@ NOTES: Mapping[Note, str] = {
     "protected": "protected: no clone of these is removed",
     "waiting": "wait for a store that is away",
     "demand": "have more clones for now, as viewers ask for them",
+    "later": "left to repair",
 }
 BLOCK_OPTION = click.option(
     "--block",

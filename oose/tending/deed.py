@@ -7,7 +7,7 @@ from attrs import frozen
 
 from oose.tending.picking import Picked
 
-Note = Literal["protected", "waiting", "demand"]
+Note = Literal["protected", "waiting", "demand", "later"]
 
 
 @frozen
@@ -16,7 +16,7 @@ class Outcome:
 
     One is made on the store `onto`, or removed from the store `off`, where that is known. `note`
     says why it is not otherwise, and that is as it should be: it is protected, a store that is away
-    is waited for, viewers ask for it. `why` says what went wrong.
+    is waited for, viewers ask for it, repair does it later. `why` says what went wrong.
     """
 
     made: int = 0

@@ -10,7 +10,7 @@ from oose.contents import Content, Contents
 from oose.moving.patience import insist
 from oose.repairing.need import Need, need_of
 from oose.repairing.repair import Repair
-from oose.tending.deed import NOTHING, Outcome
+from oose.tending.deed import Outcome
 from oose.tending.picking import Picked
 
 
@@ -36,7 +36,7 @@ class Wishing:
     def foresee(self, picked: Picked) -> Outcome:
         """See `Deed.foresee`."""
         if self.later:
-            return NOTHING
+            return Outcome(note="later")
         repair = self.repair
         content = self._wished(picked.content)
         need = need_of(picked.records, content, repair.fleet(), repair.settings, repair.now())
@@ -48,7 +48,7 @@ class Wishing:
     async def do(self, picked: Picked) -> Outcome:
         """See `Deed.do`."""
         if self.later:
-            return NOTHING
+            return Outcome(note="later")
         mended = await self.repair.mend(picked.hash, picked.ids)
         return evolve(
             self._judged(mended.need, picked.content),

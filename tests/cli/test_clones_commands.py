@@ -275,8 +275,12 @@ async def test_a_wish_can_be_left_to_repair_with_no_store_there(
         one, *_ = await three(made)
         for store in made.made.stores.values():
             await store.die()
+        left = (0, "", "1 content looked at\n1 left to repair\n")
+        said = await made("clones", "set", "3", "--hash", one, "--later", "--pretend")
+        assert (said.code, said.err, said.out) == left
+        assert (await made.clones.contents.get(one)).wanted is None
         said = await made("clones", "set", "3", "--hash", one, "--later")
-        assert (said.code, said.err, said.out) == (0, "", "1 content looked at\n")
+        assert (said.code, said.err, said.out) == left
         assert (await made.clones.contents.get(one)).wanted == 3
 
 

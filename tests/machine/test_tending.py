@@ -58,7 +58,7 @@ async def test_a_wish_may_be_left_to_repair(tmp_path: Path) -> None:
         content_hash = await tended.put(b"one", "s1", "s3")
         for pretend in (True, False):
             later = wishing(tended, 4, later=True)
-            assert counts(await tended.do(later, pretend)) == {"contents": 1}
+            assert counts(await tended.do(later, pretend)) == {"contents": 1, "later": 1}
         assert (await tended.clones.contents.get(content_hash)).wanted == 4
         assert await tended.where() == {content_hash: {"s1", "s3"}}
 
