@@ -19,8 +19,8 @@ run: $(STAMPS)/run
 test: $(STAMPS)/test $(STAMPS)/npm $(STAMPS)/couchdb
 	@sh install/test.sh
 
-test-install: $(STAMPS)/test
-	@sh install/packages.sh debootstrap util-linux mount
+test-install: $(STAMPS)/test $(STAMPS)/couchdb
+	@sh install/packages.sh debootstrap mount
 	@as_root=$$([ "$$(id -u)" = 0 ] || echo "sudo -E"); $$as_root $(PYTHON) -m pytest tests/install
 
 cluster: $(STAMPS)/run $(STAMPS)/couchdb

@@ -55,7 +55,9 @@ class Debian:
         """With what is mounted within."""
         return Path(f"/proc/{self.init}/root{self.folder}", path.lstrip("/"))
 
-    def run(self, *command: str, beside: bool = False, **environment: str) -> Said:
+    def run(
+        self, *command: str, beside: bool = False, environment: Mapping[str, str] | None = None
+    ) -> Said:
         """Run a command within, as root; `beside` the services, in the network that they have."""
         ended = subprocess.run(
             [*entering(self.init, beside=beside), "chroot", str(self.folder), *command],
@@ -65,7 +67,7 @@ class Debian:
                 "LANG": "C.UTF-8",
                 "PIP_NO_INDEX": "1",
                 "PIP_FIND_LINKS": "/wheels",
-                **environment,
+                **(environment or {}),
             },
             cwd="/",
             stdin=subprocess.DEVNULL,
