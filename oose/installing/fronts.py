@@ -100,8 +100,9 @@ class Front:
     `name` is the peer's; `certificate` (with all that stands between it and the authority) and
     `key` are PEM files. Viewers come to `https_port` on all `addresses`; on `http_port` they are
     sent there (None: nothing listens). `access_log` and `error_log` None are
-    `/var/log/nginx/oose-<name>.json` and `oose-<name>.error.log`. `balancers` are proxies before
-    this nginx, whose `X-Forwarded-For` is believed.
+    `/var/log/nginx/oose-<name>.json` and `oose-<name>.error.log`. On `http_port` files below
+    `challenges` are there for who signs certificates, as certbot's `--webroot` puts them.
+    `balancers` are proxies before this nginx, whose `X-Forwarded-For` is believed.
 
     `upstream_tls`: the peer itself speaks TLS (its configuration has `ssl`). With `upstream_ca`, a
     file of certificates, it is verified, under the name `upstream_name`.
@@ -124,6 +125,7 @@ class Front:
     http_port: int | None = field(default=80, validator=_one(kinds.optional(kinds.whole(1, 65535))))
     access_log: Path = field(validator=_one(absolute_path))
     error_log: Path = field(validator=_one(absolute_path))
+    challenges: Path = field(default=Path("/var/www/html"), validator=_one(absolute_path))
     balancers: Networks = field(default=(), converter=kinds.networks)
     upstream_tls: bool = field(default=False, validator=_one(kinds.flag))
     upstream_ca: Path | None = field(default=None, validator=_one(kinds.optional(absolute_path)))

@@ -39,8 +39,8 @@ def web_steps(
     return [
         Packages(("nginx", "logrotate")),
         *([SelfSigned(layout.WEB_PEM, hosts)] if is_own else []),
-        configuration(machine, layout.WEB, names, HEAD),
         sites,
+        configuration(machine, layout.WEB, names, HEAD),  # what nginx has taken is kept
         Service(NGINX, (*sites.files, *certificates), renewed="reload"),
         *rotated(),
     ]

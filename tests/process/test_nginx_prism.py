@@ -175,10 +175,28 @@ def test_every_error_is_json(site: Site) -> None:
     assert "must be logged" not in site.nginx.ask("/content/detail", "POST", name="prism1").error
 
 
+def test_who_signs_certificates_finds_what_it_looks_for(site: Site, tmp_path: Path) -> None:
+    challenge = tmp_path / ".well-known/acme-challenge/token"
+    challenge.parent.mkdir(parents=True)
+    challenge.write_text("token.thumbprint")
+    nginx = Nginx(tmp_path / "nginx")
+    prism = f"127.0.0.1:{site.running.place.ports[0]}"
+    front = PrismFront(**nginx.values("prism1"), prisms=(prism,), challenges=tmp_path)
+    nginx.write("prism1", render_prism(front))
+    headers = {"Host": f"prism1.{DOMAIN}"}
+    with nginx.started():
+        plain = HTTPConnection("127.0.0.1", nginx.http_port)
+        answer = exchange(plain, "GET", "/.well-known/acme-challenge/token", headers)
+        assert (answer.status, answer.body) == (200, b"token.thumbprint")
+        plain = HTTPConnection("127.0.0.1", nginx.http_port)
+        assert exchange(plain, "GET", "/.well-known/other", headers).status == 308
+
+
 def test_the_commands_of_the_document_do_what_it_says(site: Site, tmp_path: Path) -> None:
     text = (REPOSITORY / "docs" / "operations" / "nginx.md").read_text("utf-8")
-    render = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
-    (look,) = re.findall(r"```sh root\n(.*?)```", text, re.DOTALL)
+    *_, render = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    *_, look = re.findall(r"```sh root\n(.*?)```", text, re.DOTALL)
+    assert look.startswith("grep ")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)}
     subprocess.run([sys.executable, "-c", render], check=True, cwd=tmp_path, env=environment)
     assert 'alias "/media/om101/content/";' in (tmp_path / "om101.conf").read_text()

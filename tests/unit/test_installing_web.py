@@ -72,7 +72,6 @@ def test_nginx_is_put_before_everything_that_runs_here(both: Both) -> None:
     said = web(machine)
     assert said[:8] == [
         "install from Debian: nginx logrotate",
-        "write /etc/oose/web.py (root:oose 0640)",
         "write /etc/nginx/sites-available/oose-prism1.conf (root:root 0644)",
         (
             "link /etc/nginx/sites-enabled/oose-prism1.conf to"
@@ -84,6 +83,7 @@ def test_nginx_is_put_before_everything_that_runs_here(both: Both) -> None:
             " /etc/nginx/sites-available/oose-om101.conf"
         ),
         "have nginx check its files",
+        "write /etc/oose/web.py (root:oose 0640)",
         "have nginx.service started with the machine",
     ]
     assert "nginx -t -q" in recorder.ran
@@ -175,6 +175,7 @@ def test_what_nginx_does_not_take_leaves_its_files_as_they_were(both: Both) -> N
     }
     assert kept == set(before)
     assert "12345" not in site(machine, "om101")
+    assert "most_rate" not in names_in(machine, layout.WEB)
 
 
 def test_a_changed_site_is_shown_and_the_old_one_kept_where_nginx_does_not_look(
