@@ -24,8 +24,8 @@ from benchmarks.running import (
     upload_one,
 )
 from benchmarks.small import wrk
-from oose.installing.fronts import StoreFront
-from oose.installing.nginx import render_store
+from oose.installing.nginx.fronts import StoreFront
+from oose.installing.nginx.rendering import render_store
 
 PAIRS = 5
 SMALL = 16 * 1024

@@ -12,7 +12,7 @@ from oose.cli.exits import CommandFailed
 from oose.cli.peers import everybody, on_registry
 from oose.cli.this_machine import PRETEND, check_root, finish, refusing, this_machine, work_off
 from oose.installing import layout
-from oose.installing.firewall import hosts_of
+from oose.installing.host.firewall import hosts_of
 from oose.installing.runner import Refused
 from oose.installing.surroundings import host_plan, web_plan
 

@@ -14,6 +14,7 @@ from oose.installing.dropins import in_service
 from oose.installing.files import Directory, Link, Ownership
 from oose.installing.machine import Machine
 from oose.installing.machine_files import all_names, password_of, ports_of
+from oose.installing.nginx.values import behind, is_web, web_of
 from oose.installing.plan import Step
 from oose.installing.releases import current
 from oose.installing.rooms import (
@@ -27,7 +28,6 @@ from oose.installing.rooms import (
 )
 from oose.installing.runner import Refused
 from oose.installing.system import Packages, User
-from oose.installing.web_values import behind, is_web, web_of
 from oose.settings import Settings
 from oose.settings.kinds import label
 

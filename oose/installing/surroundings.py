@@ -6,15 +6,15 @@ from typing import Any
 
 from oose.installing import layout
 from oose.installing.configuring import checked, names_in
-from oose.installing.host import host_steps, unknown_hosts
-from oose.installing.host_values import host_names, host_of, is_host
+from oose.installing.host.steps import host_steps, unknown_hosts
+from oose.installing.host.values import host_names, host_of, is_host
 from oose.installing.machine import Machine
 from oose.installing.machine_files import all_names
+from oose.installing.nginx.steps import web_steps
+from oose.installing.nginx.values import Web, behind, is_web, web_names, web_of
 from oose.installing.plan import Step
 from oose.installing.plans import Files, Plan, based, running
 from oose.installing.runner import Refused
-from oose.installing.web import web_steps
-from oose.installing.web_values import Web, behind, is_web, web_names, web_of
 
 Known = Callable[[PurePosixPath], Sequence[str]]
 """Names and addresses of all peers that the databases of a configuration know; `Refused`."""

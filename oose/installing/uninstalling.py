@@ -5,15 +5,16 @@ from pathlib import PurePosixPath
 
 from attrs import frozen
 
-from oose.installing import layout, rotation
+from oose.installing import layout
 from oose.installing.files import Gone
-from oose.installing.host import RULES, SYSCTL, UDEV, UNIT
+from oose.installing.host.steps import RULES, SYSCTL, UDEV, UNIT
 from oose.installing.machine import Machine
 from oose.installing.machine_files import configurations, service_of
+from oose.installing.nginx import rotation
+from oose.installing.nginx.sites import ENABLED, NGINX, Sites
+from oose.installing.nginx.values import is_web
 from oose.installing.plan import Change, Step
-from oose.installing.sites import ENABLED, NGINX, Sites
 from oose.installing.system import Reloaded, shown
-from oose.installing.web_values import is_web
 
 STAYS = (
     f"{layout.ETC} (configuration), {layout.STATE} (databases), the disks of stores and the user"

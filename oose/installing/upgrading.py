@@ -10,13 +10,13 @@ from oose.installing.configuring import checked, names_in
 from oose.installing.database import DatabaseAsBefore, copies
 from oose.installing.dropins import in_service
 from oose.installing.files import Link
-from oose.installing.host_values import is_host
+from oose.installing.host.values import is_host
 from oose.installing.machine import Machine
 from oose.installing.machine_files import configurations, service_of
+from oose.installing.nginx.values import is_web
 from oose.installing.plan import Change, Step, carry_out
 from oose.installing.releases import FewReleases, check_with, current, made_of
 from oose.installing.runner import Refused
-from oose.installing.web_values import is_web
 
 Tell = Callable[[Change], None]
 

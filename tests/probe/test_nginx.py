@@ -11,8 +11,8 @@ from attrs import define
 
 from install.cluster.cluster import PRISMS, STORES, USER, Cluster, Ports
 from oose.disk import OPEN
-from oose.installing.fronts import PrismFront, StoreFront
-from oose.installing.nginx import render_prism, render_store
+from oose.installing.nginx.fronts import PrismFront, StoreFront
+from oose.installing.nginx.rendering import render_prism, render_store
 from tests.nginx import DOMAIN, Nginx
 from tests.probe.client import Client
 from tests.probe.conftest import free_net

@@ -9,8 +9,8 @@ from typing import Any
 from attrs import define
 
 from oose.disk import OPEN
-from oose.installing.fronts import PrismFront, StoreFront
-from oose.installing.nginx import render_prism, render_store
+from oose.installing.nginx.fronts import PrismFront, StoreFront
+from oose.installing.nginx.rendering import render_prism, render_store
 from tests.nginx import DOMAIN, Answer, Nginx, exchange
 from tests.ports import free_port
 from tests.process.test_crashes import wait_for

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from oose.installing.firewall import Doors, rules, sources
+from oose.installing.host.firewall import Doors, rules, sources
 from tests.process.lan import OTHERS, SERVE, SERVER, Lan, kept, lan
 
 SSH, PUBLIC, FOR_PEERS, CLOSED = 2222, 8443, 5972, 9100

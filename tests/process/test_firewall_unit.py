@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from oose.installing.firewall import Doors, rules
-from oose.installing.firewall_unit import UNIT, unit
+from oose.installing.host.firewall import Doors, rules
+from oose.installing.host.firewall_unit import UNIT, unit
 from tests.process.lan import lan
 
 

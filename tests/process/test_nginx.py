@@ -14,8 +14,8 @@ import pytest
 from oose.address import old_relative_path
 from oose.deliver.internal import internal_place
 from oose.disk import OPEN
-from oose.installing.fronts import PrismFront, StoreFront
-from oose.installing.nginx import render_prism, render_store
+from oose.installing.nginx.fronts import PrismFront, StoreFront
+from oose.installing.nginx.rendering import render_prism, render_store
 from oose.media_types import media_type_of
 from tests.nginx import Nginx
 from tests.process.site import LIMIT, TEXT, Site, nginx_site

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from oose.installing.fronts import PrismFront
-from oose.installing.nginx import render_prism
+from oose.installing.nginx.fronts import PrismFront
+from oose.installing.nginx.rendering import render_prism
 from tests.machine.talk import FORM, basic, form
 from tests.nginx import DOMAIN, Answer, Nginx, exchange
 from tests.process.site import TEXT, Site, nginx_site

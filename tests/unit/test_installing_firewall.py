@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from oose.installing.firewall import Doors, doors, hosts_of, rules, sources
+from oose.installing.host.firewall import Doors, doors, hosts_of, rules, sources
 from oose.peer import Peer
 from oose.settings import Settings
 from oose.settings.reader import check

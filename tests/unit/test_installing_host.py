@@ -8,9 +8,9 @@ import pytest
 
 from oose.installing import layout
 from oose.installing.configuring import names_in
-from oose.installing.firewall import Doors
-from oose.installing.host import RULES, opened, unknown_hosts
-from oose.installing.host_values import database_ports, is_here, ssh_ports
+from oose.installing.host.firewall import Doors
+from oose.installing.host.steps import RULES, opened, unknown_hosts
+from oose.installing.host.values import database_ports, is_here, ssh_ports
 from oose.installing.machine import Machine
 from oose.installing.plans import Plan, Wanted, prism_plan, store_plan
 from oose.installing.rooms import Asked
@@ -225,7 +225,7 @@ def test_sshd_is_asked_where_it_listens(both: Both, monkeypatch: pytest.MonkeyPa
 
 
 def test_databases_on_this_machine_are_for_peers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oose.installing.host_values.is_here", lambda host: host != "10.9.9.9")
+    monkeypatch.setattr("oose.installing.host.values.is_here", lambda host: host != "10.9.9.9")
     one = {
         "couchdb": {"url": "https://10.0.0.1", "username": "oose", "password": "x"},
         "redis": {"sentinels": ["10.0.0.1:26379", "10.9.9.9:26380"], "service": "oose"},

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oose.installing.fronts import PrismFront, StoreFront
-from oose.installing.nginx import at_most, quoted, render_prism, render_store
+from oose.installing.nginx.fronts import PrismFront, StoreFront
+from oose.installing.nginx.rendering import at_most, quoted, render_prism, render_store
 from oose.installing.templates import NoTemplates, environment
 
 FRONT: dict[str, Any] = {

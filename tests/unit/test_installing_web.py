@@ -9,10 +9,10 @@ import pytest
 from oose.installing import layout
 from oose.installing.configuring import names_in
 from oose.installing.machine import Machine
+from oose.installing.nginx.sites import AVAILABLE, ENABLED
 from oose.installing.plans import Plan, Wanted, prism_plan, store_plan
 from oose.installing.rooms import Asked, stores_in
 from oose.installing.runner import Refused
-from oose.installing.sites import AVAILABLE, ENABLED
 from oose.installing.surroundings import surroundings, web_plan
 from oose.settings.reader import check
 from tests.unit.installed import Recorder, machine_in, made, tree_of, write_configuration

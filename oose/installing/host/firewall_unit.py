@@ -6,7 +6,7 @@ or reloads, and takes this one along (systemd.unit(5), `PartOf=`).
 
 from pathlib import Path
 
-from oose.installing.firewall import RULES
+from oose.installing.host.firewall import RULES
 
 UNIT = Path("/etc/systemd/system/oose-firewall.service")
 # Root may read the folder of the configuration although it is another user's: that takes a

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from oose.installing.dropins import numeric, with_port
-from oose.installing.fronts import Front, PrismFront, StoreFront
 from oose.installing.machine import Machine
+from oose.installing.nginx.fronts import Front, PrismFront, StoreFront
+from oose.installing.nginx.values import THIS_MACHINE, Web
 from oose.installing.rooms import label_of
 from oose.installing.runner import Refused
-from oose.installing.web_values import THIS_MACHINE, Web
 from oose.settings import PrismSettings, Settings, StoreSettings
 from oose.settings.model import ACCEL_PREFIX
 

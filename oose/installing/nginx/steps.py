@@ -3,19 +3,20 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from oose.installing import layout, rotation
+from oose.installing import layout
 from oose.installing.configuring import Names, checked, configuration
 from oose.installing.files import Directory, File
-from oose.installing.fronts import Front, PrismFront, StoreFront
 from oose.installing.machine import Machine
-from oose.installing.nginx import render_prism, render_store
+from oose.installing.nginx import rotation
+from oose.installing.nginx.fronts import Front, PrismFront, StoreFront
+from oose.installing.nginx.peers import fronts
+from oose.installing.nginx.rendering import render_prism, render_store
+from oose.installing.nginx.self_signed import SelfSigned
+from oose.installing.nginx.sites import NGINX, Sites
+from oose.installing.nginx.values import web_of
 from oose.installing.plan import Step
 from oose.installing.runner import Refused
-from oose.installing.self_signed import SelfSigned
-from oose.installing.sites import NGINX, Sites
 from oose.installing.system import Packages, Reloaded, Service
-from oose.installing.web_fronts import fronts
-from oose.installing.web_values import web_of
 
 HEAD = "# Written by `oose install web`; docs/operations/nginx.md says what can stand here.\n"
 

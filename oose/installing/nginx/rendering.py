@@ -9,7 +9,7 @@ from pathlib import Path
 
 from oose.deliver.caching import STATIC
 from oose.disk import OPEN
-from oose.installing.fronts import Front, PrismFront, StoreFront
+from oose.installing.nginx.fronts import Front, PrismFront, StoreFront
 from oose.installing.templates import INSTALL, environment
 from oose.media_types import UNKNOWN, known_types
 

@@ -13,7 +13,7 @@ from attrs import field, fields_dict, frozen
 
 from oose.installing import layout
 from oose.installing.configuring import Names, names_in
-from oose.installing.firewall import SSH
+from oose.installing.host.firewall import SSH
 from oose.installing.machine import Machine
 from oose.installing.runner import Refused
 from oose.settings import Settings

@@ -5,16 +5,17 @@ from pathlib import PurePosixPath
 
 from attrs import field, frozen
 
-from oose.installing import firewall, firewall_unit, kernel, layout
+from oose.installing import layout
 from oose.installing.configuring import Names, checked, configuration
 from oose.installing.files import Directory, File
-from oose.installing.firewall import Doors, doors, rules, sources
-from oose.installing.host_values import addresses_of, database_ports, host_of
+from oose.installing.host import firewall, firewall_unit, kernel
+from oose.installing.host.firewall import Doors, doors, rules, sources
+from oose.installing.host.values import addresses_of, database_ports, host_of
 from oose.installing.machine import Machine
+from oose.installing.nginx.values import Web
 from oose.installing.plan import Change, Step
 from oose.installing.runner import Refused
 from oose.installing.system import Packages, Reloaded, Service
-from oose.installing.web_values import Web
 from oose.settings import Settings
 
 HEAD = "# Written by `oose install host`; docs/operations/host.md says what can stand here.\n"

@@ -21,7 +21,7 @@ def _several(values: Sequence[str]) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class Web:
-    """The names of the file, and the options of `oose install web`; see `oose.installing.fronts`.
+    """The names of the file, and the options of `oose install web`; see `fronts`.
 
     `server_names` are the prisms'; a store's is `NAME.domain`. `prisms` are those of other machines
     that are asked when this one's is away, `proxies` addresses of other machines whose nginx may
