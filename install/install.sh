@@ -31,7 +31,21 @@ pack() { # the same bytes whenever the tree is the same
         "${contents[@]}"
 }
 
+# Releases are made one at a time: who was ended may have left children that still make one. They
+# have the lock too, which goes with the last of them.
+alone() {
+    mkdir -p "$opt/releases"
+    (
+        flock --nonblock 9 || {
+            echo "Waiting for another install.sh, which is making a release"
+            flock 9
+        }
+        "$@"
+    ) 9>"$opt/releases/.lock"
+}
+
 make_release() {
+    [ ! -e "$release/.complete" ] || return 0 # by the one before
     echo "Making $release"
     rm -rf "$release" # what an earlier attempt left
     mkdir -p "$release"
@@ -44,10 +58,15 @@ make_release() {
     rm -rf "$release/build" "$release"/*.egg-info
     # twistd's list of plugins: who runs the service may not write it.
     "$python" -c 'from twisted import plugin; list(plugin.getPlugins(plugin.IPlugin))'
+    sync --file-system "$release" # or a power cut might leave the mark, and not what it stands for
     touch "$release/.complete"
 }
 
 check_system
+if [ "$(dirname "$tree")" = "$(readlink -f "$opt/releases")" ] && [ ! -e "$tree/.complete" ]; then
+    fail "$tree was left unfinished, so no release can be made of it:" \
+        "run install/install.sh of a tree elsewhere"
+fi
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$tree/oose/__init__.py")
 [ -n "$version" ] || fail "$tree is no tree of the program"
 release=$opt/releases/$version-$(pack | sha256sum | cut -c 1-12)
@@ -64,7 +83,7 @@ fi
 sh "$tree/install/packages.sh" python3-venv ca-certificates
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "Python 3.11 or later is needed; python3 is $(python3 --version)"
-[ -e "$release/.complete" ] || make_release
+[ -e "$release/.complete" ] || alone make_release
 if [ "${1:-}" = --release ]; then
     echo "$release"
     exit 0

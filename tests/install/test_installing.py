@@ -302,9 +302,17 @@ def test_a_version_that_does_not_take_the_configuration_is_not_begun_with(
     assert system.service_commands() == []
 
 
-def test_the_script_of_a_newer_tree_upgrades_before_it_goes_on(system: Debian) -> None:
+def test_two_scripts_at_once_make_a_release_once(system: Debian) -> None:
     newer = system.bring("newer", {"oose/__init__.py": ('"3.', '"5.')})
-    said = script(system, newer, "prism").splitlines()
+    make = f"bash {newer}/install/install.sh --release"
+    said = system.good("bash", "-c", f"{make} & {make} && wait $!").splitlines()
+    (release,) = system.at("/opt/oose/releases").glob("5.*")
+    assert [line.split()[0] for line in said].count("Making") == 1
+    assert said.count(f"/opt/oose/releases/{release.name}") == 2
+
+
+def test_the_script_of_a_newer_tree_upgrades_before_it_goes_on(system: Debian) -> None:
+    said = script(system, "/root/newer", "prism").splitlines()
     assert any(line.endswith("is in use now") for line in said)
     assert said[-1] == "Nothing to change: all is as it should be"
     assert system.good("oose", "--version").startswith("oose, version 5.")
@@ -321,6 +329,16 @@ def test_an_older_release_is_gone_back_to_from_where_it_lies(system: Debian) -> 
     assert system.at(str(newer)).is_dir()
     assert system.service_commands()[-1] == "restart oose-prism.service"
     assert downloaded(system, film_on(system)) == FILM
+
+
+def test_a_release_that_was_left_unfinished_is_not_made_of_itself(system: Debian) -> None:
+    release = system.at("/opt/oose/current").readlink()
+    system.good("rm", f"{release}/.complete")
+    said = system.run("bash", f"{release}/install/install.sh")
+    assert said.code == 1
+    assert f"{release} was left unfinished" in said.err
+    assert system.good("oose", "--version").startswith("oose, version 4.")
+    system.good("touch", f"{release}/.complete")
 
 
 def test_a_release_whose_python_has_gone_is_made_anew_from_its_tree(system: Debian) -> None:
