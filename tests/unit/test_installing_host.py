@@ -190,6 +190,9 @@ def test_a_peer_without_an_address_is_said(both: Both) -> None:
     [
         ("peers = ['everybody']\n", "/etc/oose/host.py: 'everybody' does not appear to be"),
         ("ssh = []\n", "/etc/oose/host.py: the port of sshd is needed"),
+        ("ssh = ['ssh']\n", "/etc/oose/host.py: ssh: 'ssh' is not a whole number from 1 to 65535"),
+        ("ssh = 22\n", "/etc/oose/host.py: ssh: 22 is not a list"),
+        ("peers = [5]\n", "/etc/oose/host.py: peers: 5 is not text"),
         ("door = 1\n", "/etc/oose/host.py: there is no door; names are ssh, peers"),
     ],
 )

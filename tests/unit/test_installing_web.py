@@ -262,6 +262,23 @@ def test_a_name_that_there_is_not_in_the_file_is_refused(both: Both) -> None:
         web(machine)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("server_names = 5", "server_names: 5 is not a list"),
+        ("server_names = 'oose.example.com'", "server_names: 'oose.example.com' is not a list"),
+        ("proxies = [None]", "proxies: None is not text"),
+        ("certificate = 5", "certificate: 5 is not text, or None"),
+        ("http_port = '80'", "http_port: '80' is not a whole number from 0 to 65535"),
+    ],
+)
+def test_so_is_what_is_no_such_value(both: Both, text: str, why: str) -> None:
+    machine, _ = both
+    write_configuration(machine, f"{text}\n", layout.WEB)
+    with pytest.raises(Refused, match=re.escape(f"/etc/oose/web.py: {why}")):
+        after(machine, prism_plan(machine, Asked()))
+
+
 def test_stores_that_are_processes_of_their_own_get_their_places(tmp_path: Path) -> None:
     machine, recorder = machine_in(tmp_path, [str(DISK)])
     machine.at(PEM).parent.mkdir()

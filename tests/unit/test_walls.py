@@ -43,6 +43,7 @@ WITHOUT_TWISTED = {
     "installing.rooms",
     "installing.runner",
     "installing.nginx.sites",
+    "installing.stated",
     "installing.system",
     "installing.uninstalling",
     "installing.upgrading",

@@ -16,7 +16,8 @@ from oose.installing.configuring import Names, names_in
 from oose.installing.host.firewall import SSH
 from oose.installing.machine import Machine
 from oose.installing.runner import Refused
-from oose.settings import Settings
+from oose.installing.stated import each, several
+from oose.settings import Settings, kinds
 
 SSHD = "/usr/sbin/sshd"
 USUAL = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
@@ -30,8 +31,12 @@ class Host:
     networks that are let in as peers are, beside those that the cluster's database knows.
     """
 
-    ssh: tuple[int, ...] = field(default=SSH, converter=tuple)
-    peers: tuple[str, ...] = field(default=(), converter=tuple)
+    ssh: tuple[int, ...] = field(
+        default=SSH, converter=several, validator=each(kinds.whole(1, 65535), some=False)
+    )
+    peers: tuple[str, ...] = field(
+        default=(), converter=several, validator=each(kinds.text, some=False)
+    )
 
 
 def is_host(machine: Machine) -> bool:
@@ -40,12 +45,15 @@ def is_host(machine: Machine) -> bool:
 
 
 def host_of(names: Mapping[str, Any]) -> Host:
-    """The values that a file names; `Refused` for a name that there is not."""
+    """The values that a file names; `Refused` for names that there are not, and for no values."""
     unknown = sorted(set(names) - set(fields_dict(Host)))
     if unknown:
         known = ", ".join(fields_dict(Host))
         raise Refused(f"{layout.HOST}: there is no {', '.join(unknown)}; names are {known}")
-    return Host(**names)
+    try:
+        return Host(**names)
+    except ValueError as error:
+        raise Refused(f"{layout.HOST}: {error}") from None
 
 
 def host_names(machine: Machine, asked: Mapping[str, Any]) -> Names:

@@ -6,42 +6,19 @@ place in nginx's file: names and numbers have forms of their own, and paths, whi
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
+from oose.installing.stated import each, one, several
 from oose.media_types import FILMS_AND_SOUND
 from oose.settings import kinds
 from oose.settings.model import ACCEL_PREFIX, Networks
 
 _PATH = re.compile(r"/[^$\"\\]*")
 _ADDRESS = re.compile(r"(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\]):(?P<port>[0-9]{1,5})")
-Check = Callable[[Any, "Attribute[Any]", Any], None]
-
-
-def _each(kind: Callable[[Any], Any], *, some: bool = True) -> Check:
-    """Of a sequence each, and with `some` at least one."""
-
-    def check(front: object, attribute: "Attribute[Any]", values: Sequence[Any]) -> None:
-        if some and not values:
-            raise ValueError(f"{attribute.name}: at least one is needed")
-        for value in values:
-            _one(kind)(front, attribute, value)
-
-    return check
-
-
-def _one(kind: Callable[[Any], Any]) -> Check:
-    def check(front: object, attribute: "Attribute[Any]", value: Any) -> None:
-        try:
-            kind(value)
-        except ValueError as error:
-            raise ValueError(f"{attribute.name}: {value!r} is not {error}") from None
-
-    return check
 
 
 def server_name(value: str) -> str:
@@ -82,10 +59,6 @@ def _listening(value: str) -> str:
     return f"[{address}]" if isinstance(address, IPv6Address) else str(address)
 
 
-def _several(values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(values)
-
-
 def _addresses(values: Sequence[str]) -> tuple[str, ...]:
     try:
         return tuple(_listening(each) for each in values)
@@ -112,27 +85,27 @@ class Front:
     `keep_alive` for an unused connection to the peer, less than its `idle_timeout`.
     """
 
-    name: str = field(validator=_one(kinds.label))
-    server_names: tuple[str, ...] = field(converter=_several, validator=_each(server_name))
-    certificate: Path = field(validator=_one(absolute_path))
-    key: Path = field(validator=_one(absolute_path))
+    name: str = field(validator=one(kinds.label))
+    server_names: tuple[str, ...] = field(converter=several, validator=each(server_name))
+    certificate: Path = field(validator=one(absolute_path))
+    key: Path = field(validator=one(absolute_path))
     addresses: tuple[str, ...] = field(
         default=("0.0.0.0", "::"),  # noqa: S104 # viewers are everywhere
         converter=_addresses,
-        validator=_each(str),
+        validator=each(str),
     )
-    https_port: int = field(default=443, validator=_one(kinds.whole(1, 65535)))
-    http_port: int | None = field(default=80, validator=_one(kinds.optional(kinds.whole(1, 65535))))
-    access_log: Path = field(validator=_one(absolute_path))
-    error_log: Path = field(validator=_one(absolute_path))
-    challenges: Path = field(default=Path("/var/www/html"), validator=_one(absolute_path))
+    https_port: int = field(default=443, validator=one(kinds.whole(1, 65535)))
+    http_port: int | None = field(default=80, validator=one(kinds.optional(kinds.whole(1, 65535))))
+    access_log: Path = field(validator=one(absolute_path))
+    error_log: Path = field(validator=one(absolute_path))
+    challenges: Path = field(default=Path("/var/www/html"), validator=one(absolute_path))
     balancers: Networks = field(default=(), converter=kinds.networks)
-    upstream_tls: bool = field(default=False, validator=_one(kinds.flag))
-    upstream_ca: Path | None = field(default=None, validator=_one(kinds.optional(absolute_path)))
-    upstream_name: str | None = field(default=None, validator=_one(kinds.optional(kinds.host)))
-    patience: int = field(default=60, validator=_one(kinds.whole(1, 86400)))
-    answer_within: int = field(default=660, validator=_one(kinds.whole(1, 86400)))
-    keep_alive: int = field(default=30, validator=_one(kinds.whole(1, 86400)))
+    upstream_tls: bool = field(default=False, validator=one(kinds.flag))
+    upstream_ca: Path | None = field(default=None, validator=one(kinds.optional(absolute_path)))
+    upstream_name: str | None = field(default=None, validator=one(kinds.optional(kinds.host)))
+    patience: int = field(default=60, validator=one(kinds.whole(1, 86400)))
+    answer_within: int = field(default=660, validator=one(kinds.whole(1, 86400)))
+    keep_alive: int = field(default=30, validator=one(kinds.whole(1, 86400)))
 
     @access_log.default
     def _access_log(self) -> Path:
@@ -160,10 +133,10 @@ class PrismFront(Front):
     A viewer's redirect comes `redirect_within` seconds or from the next prism.
     """
 
-    prisms: tuple[str, ...] = field(converter=_several, validator=_each(peer_address))
-    requests: int = field(default=50, validator=_one(kinds.whole(1, 10**6)))
-    burst: int = field(default=200, validator=_one(kinds.whole(1, 10**6)))
-    redirect_within: int = field(default=10, validator=_one(kinds.whole(1, 3600)))
+    prisms: tuple[str, ...] = field(converter=several, validator=each(peer_address))
+    requests: int = field(default=50, validator=one(kinds.whole(1, 10**6)))
+    burst: int = field(default=200, validator=one(kinds.whole(1, 10**6)))
+    redirect_within: int = field(default=10, validator=one(kinds.whole(1, 3600)))
 
 
 @frozen(kw_only=True)
@@ -176,13 +149,13 @@ class StoreFront(Front):
     are kept open; one that is gone may be sent for `open_for` seconds more.
     """
 
-    upstream: str = field(validator=_one(peer_address))
-    root: Path = field(validator=_one(absolute_path))
-    internal: str = field(default=ACCEL_PREFIX, validator=_one(kinds.accel_redirect))
+    upstream: str = field(validator=one(peer_address))
+    root: Path = field(validator=one(absolute_path))
+    internal: str = field(default=ACCEL_PREFIX, validator=one(kinds.accel_redirect))
     deny_static: frozenset[str] = field(default=FILMS_AND_SOUND, converter=kinds.extensions)
-    most_rate: int = field(default=0, validator=_one(kinds.whole(0, 10**11)))
-    open_files: int = field(default=1000, validator=_one(kinds.whole(1, 10**6)))
-    open_for: int = field(default=2, validator=_one(kinds.whole(1, 3600)))
+    most_rate: int = field(default=0, validator=one(kinds.whole(0, 10**11)))
+    open_files: int = field(default=1000, validator=one(kinds.whole(1, 10**6)))
+    open_for: int = field(default=2, validator=one(kinds.whole(1, 3600)))
 
     @property
     def internal_pattern(self) -> str:

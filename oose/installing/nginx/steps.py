@@ -7,7 +7,7 @@ from oose.installing import layout
 from oose.installing.configuring import Names, checked, configuration
 from oose.installing.files import Directory, File
 from oose.installing.machine import Machine
-from oose.installing.nginx import rotation
+from oose.installing.nginx.rendering import rotation
 from oose.installing.nginx.fronts import Front, PrismFront, StoreFront
 from oose.installing.nginx.peers import fronts
 from oose.installing.nginx.rendering import render_prism, render_store

@@ -11,12 +11,12 @@ from oose.installing.configuring import Names, names_in
 from oose.installing.dropins import numeric
 from oose.installing.machine import Machine
 from oose.installing.runner import Refused
+from oose.installing.stated import each, one, several
+from oose.settings import kinds
 
 THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # where what listens there is
-
-
-def _several(values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(values)
+TEXTS = each(kinds.text, some=False)
+TEXT = one(kinds.optional(kinds.text))
 
 
 @frozen(kw_only=True)
@@ -29,17 +29,17 @@ class Web:
     `certificate` and `key` stand for stores too that have none of their own.
     """
 
-    server_names: tuple[str, ...] = field(default=(), converter=_several)
-    certificate: str | None = None
-    key: str | None = None
-    store_certificate: str | None = None
-    store_key: str | None = None
-    addresses: tuple[str, ...] = field(default=(), converter=_several)
-    https_port: int = 443
-    http_port: int = 80
-    balancers: tuple[str, ...] = field(default=(), converter=_several)
-    prisms: tuple[str, ...] = field(default=(), converter=_several)
-    proxies: tuple[str, ...] = field(default=(), converter=_several)
+    server_names: tuple[str, ...] = field(default=(), converter=several, validator=TEXTS)
+    certificate: str | None = field(default=None, validator=TEXT)
+    key: str | None = field(default=None, validator=TEXT)
+    store_certificate: str | None = field(default=None, validator=TEXT)
+    store_key: str | None = field(default=None, validator=TEXT)
+    addresses: tuple[str, ...] = field(default=(), converter=several, validator=TEXTS)
+    https_port: int = field(default=443, validator=one(kinds.whole(1, 65535)))
+    http_port: int = field(default=80, validator=one(kinds.whole(0, 65535)))
+    balancers: tuple[str, ...] = field(default=(), converter=several, validator=TEXTS)
+    prisms: tuple[str, ...] = field(default=(), converter=several, validator=TEXTS)
+    proxies: tuple[str, ...] = field(default=(), converter=several, validator=TEXTS)
     requests: int = 50
     burst: int = 200
     most_rate: int = 0
@@ -73,12 +73,15 @@ def is_web(machine: Machine) -> bool:
 
 
 def web_of(names: Mapping[str, Any]) -> Web:
-    """The values that a file names; `Refused` for a name that there is not."""
+    """The values that a file names; `Refused` for names that there are not, and for no values."""
     unknown = sorted(set(names) - set(fields_dict(Web)))
     if unknown:
         known = ", ".join(fields_dict(Web))
         raise Refused(f"{layout.WEB}: there is no {', '.join(unknown)}; names are {known}")
-    return Web(**names)
+    try:
+        return Web(**names)
+    except ValueError as error:
+        raise Refused(f"{layout.WEB}: {error}") from None
 
 
 def web_names(machine: Machine, asked: Mapping[str, Any]) -> Names:
