@@ -10,7 +10,7 @@ from oose.installing.files import Gone
 from oose.installing.host.steps import RULES, SYSCTL, UDEV, UNIT
 from oose.installing.machine import Machine
 from oose.installing.machine_files import configurations, service_of
-from oose.installing.nginx.rendering import rotation
+from oose.installing.nginx import rotation
 from oose.installing.nginx.sites import ENABLED, NGINX, Sites
 from oose.installing.nginx.values import is_web
 from oose.installing.plan import Change, Step

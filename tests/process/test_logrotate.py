@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oose.installing.nginx.rendering import rotation
+from oose.installing.nginx import rotation
 
 # What Debian's nginx brings, with the folder in the place of /var/log/nginx.
 DEBIANS = """

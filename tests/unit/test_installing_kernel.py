@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from oose.installing.host.steps import kernel
+from oose.installing.host import kernel
 
 GIB = 1024**3
 PROC = Path("/proc/sys")

@@ -8,7 +8,7 @@ from attrs import field, frozen
 from oose.installing import layout
 from oose.installing.configuring import Names, checked, configuration
 from oose.installing.files import Directory, File
-from oose.installing.host.steps import firewall, firewall_unit, kernel
+from oose.installing.host import firewall, firewall_unit, kernel
 from oose.installing.host.firewall import Doors, doors, rules, sources
 from oose.installing.host.values import addresses_of, database_ports, host_of
 from oose.installing.machine import Machine

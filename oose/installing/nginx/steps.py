@@ -7,12 +7,13 @@ from oose.installing import layout
 from oose.installing.configuring import Names, checked, configuration
 from oose.installing.files import Directory, File
 from oose.installing.machine import Machine
-from oose.installing.nginx.rendering import rotation
+from oose.installing.nginx import rotation
 from oose.installing.nginx.fronts import Front, PrismFront, StoreFront
 from oose.installing.nginx.peers import fronts
 from oose.installing.nginx.rendering import render_prism, render_store
 from oose.installing.nginx.self_signed import SelfSigned
 from oose.installing.nginx.sites import NGINX, Sites
+from oose.installing.nginx.sites import found as there
 from oose.installing.nginx.values import web_of
 from oose.installing.plan import Step
 from oose.installing.runner import Refused
@@ -41,8 +42,8 @@ def web_steps(
         Packages(("nginx", "logrotate")),
         *([SelfSigned(layout.WEB_PEM, hosts)] if is_own else []),
         sites,
-        configuration(machine, layout.WEB, names, HEAD),  # what nginx has taken is kept
-        Service(NGINX, (*sites.files, *certificates), renewed="reload"),
+        configuration(machine, layout.WEB, names, HEAD),  # what nginx has refused is not kept
+        Service(NGINX, (*sites.files, *there(machine), *certificates), renewed="reload"),
         *rotated(),
     ]
 
