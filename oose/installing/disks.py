@@ -183,3 +183,14 @@ def notes_on(machine: Machine, disk: PurePosixPath) -> Iterator[str]:
             f"{disk}/content belongs to another user than {layout.USER}, who could not write there:"
             f" chown --recursive {layout.USER}: {disk}/content"
         )
+
+
+def room_notes(machine: Machine, disk: PurePosixPath, least: int) -> Iterator[str]:
+    """Whether a store that leaves `least` bytes of its disk free could take anything."""
+    status = os.statvfs(machine.at(disk))
+    free = status.f_bavail * status.f_frsize
+    if free <= least:
+        yield (
+            f"The store takes nothing: {free / 1e9:.1f} GB of {disk} are free, and it leaves"
+            f" {least / 1e9:.1f} GB so (`min_free` in its configuration)"
+        )

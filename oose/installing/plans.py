@@ -97,7 +97,10 @@ def store_plan(machine: Machine, asked: Asked, wanted: Wanted) -> Plan:
     names = as_served(machine, names)
     settings = checked(names, file)
     steps: list[Step] = []
-    if wanted.device is not None:
+    if wanted.device is None:
+        least = next(store.min_free for store in settings.stores if store.name == name)
+        notes = [*notes, *disks.room_notes(machine, wanted.disk, least)]
+    else:
         steps += [Packages(("xfsprogs",)), Directory(wanted.disk)]
         steps.append(Formatted(wanted.device, wanted.disk, wanted.uuid))
     disk = Ownership(wanted.disk, layout.USER, layout.USER)

@@ -1,4 +1,5 @@
 import os
+import re
 import time
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -185,7 +186,7 @@ def test_a_store_of_one_machine_runs_with_its_prism(both: Both) -> None:
     install(machine, prism_plan(machine, Asked()))
     machine.at(layout.FSTAB).write_text(f"UUID=2 {DISK} xfs noatime 0 0\n")
     plan = store_plan(machine, Asked(), Wanted(DISK))
-    assert plan.notes == ()
+    assert plan.notes == []
     said = install(machine, plan)
     assert said[0].startswith("replace /etc/oose/prism.py")
     assert said[-1] == "start oose-prism.service"
@@ -200,6 +201,22 @@ def test_a_store_of_one_machine_runs_with_its_prism(both: Both) -> None:
     assert prism_plan(machine, Asked()).notes == [
         "The login of its first user: /var/lib/oose/prism/login.toml"
     ]
+
+
+def test_a_disk_without_room_for_anything_is_said(both: Both) -> None:
+    machine, _ = both
+    machine.at(layout.FSTAB).write_text(f"UUID=2 {DISK} xfs noatime 0 0\n")
+    install(machine, prism_plan(machine, Asked()))
+    install(machine, store_plan(machine, Asked(), Wanted(DISK)))
+    names = names_in(machine, layout.PRISM)
+    names["store"][0]["min_free"] = 10**18
+    write_configuration(machine, "\n".join(f"{k} = {v!r}" for k, v in names.items()))
+    (note,) = store_plan(machine, Asked(), Wanted(DISK)).notes
+    assert re.fullmatch(
+        r"The store takes nothing: [0-9.]+ GB of /media/om101 are free, and it leaves"
+        r" 1000000000\.0 GB so \(`min_free` in its configuration\)",
+        note,
+    )
 
 
 def test_a_store_keeps_the_name_that_it_was_given(both: Both) -> None:
