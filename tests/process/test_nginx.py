@@ -208,6 +208,8 @@ def test_files_where_version_2_put_them_are_found(site: Site) -> None:
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     gone = site.nginx.ask(site.static("old.txt"), name="store1")
     assert "not on this store" in gone.error
+    errors = (site.nginx.folder / "store1.error.log").read_text()
+    assert "No such file" not in errors  # whoever guesses names does not fill it
 
 
 class Elsewhere(BaseHTTPRequestHandler):
