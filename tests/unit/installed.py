@@ -15,6 +15,7 @@ from oose.installing.plan import Change, Step, carry_out
 from oose.installing.runner import NotYet, Ran, Refused
 
 TEMPLATES = Path(__file__).parents[2] / "install/nginx"
+NGINX = ("etc/nginx/sites-available", "etc/nginx/sites-enabled", "etc/logrotate.d", "var/log/nginx")
 NOW = datetime(2026, 11, 25, 14, 8, 22, tzinfo=UTC)
 
 
@@ -86,8 +87,8 @@ class Recorder:
     def _apt_get(self, verb: str, *arguments: str) -> None:
         if verb == "install":
             self.packages |= {each for each in arguments if not each.startswith("-")}
-            for folder in ("nginx/sites-available", "nginx/sites-enabled", "logrotate.d"):
-                (self.root / "etc" / folder).mkdir(parents=True, exist_ok=True)
+            for folder in NGINX:
+                (self.root / folder).mkdir(parents=True, exist_ok=True)
 
     def _systemctl(self, verb: str, *arguments: str) -> str | None:
         unit = self.unit(arguments[-1]) if arguments else Unit()
@@ -117,7 +118,7 @@ class Recorder:
 
 
 def add_user(root: Path, name: str) -> None:
-    """Our own numbers, as nobody else may give files to others."""
+    """Our own numbers, as nobody else may give files to others; with a group of that name."""
     for table, number in (("passwd", os.getuid()), ("group", os.getgid())):
         path = root / "etc" / table
         path.parent.mkdir(exist_ok=True)
@@ -132,7 +133,8 @@ def machine_in(folder: Path, mounts: Collection[str] = ()) -> tuple[Machine, Rec
     (root / "etc/systemd/system").mkdir(parents=True)
     (root / "usr/local/bin").mkdir(parents=True)
     (root / "opt/oose/current").symlink_to("/opt/oose/releases/3.0.0-one")
-    add_user(root, "root")
+    for name in ("root", "www-data", "adm"):
+        add_user(root, name)
     (root / "proc").mkdir()
     (root / "proc/meminfo").write_text("MemTotal:       16384000 kB\n")
     (root / "etc/fstab").write_text("UUID=1 / ext4 defaults 0 1\n")

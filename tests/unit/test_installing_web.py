@@ -71,8 +71,14 @@ def site(machine: Machine, name: str) -> str:
 def test_nginx_is_put_before_everything_that_runs_here(both: Both) -> None:
     machine, recorder = both
     said = web(machine)
-    assert said[:8] == [
+    logs = [
+        f"make /var/log/nginx/oose-{peer}.{end} (www-data:adm 0640)"
+        for peer in ("prism1", "om101")
+        for end in ("json", "error.log")
+    ]
+    assert said[:12] == [
         "install from Debian: nginx logrotate",
+        *logs,
         "write /etc/nginx/sites-available/oose-prism1.conf (root:root 0644)",
         (
             "link /etc/nginx/sites-enabled/oose-prism1.conf to"
@@ -94,6 +100,17 @@ def test_nginx_is_put_before_everything_that_runs_here(both: Both) -> None:
     assert 'alias "/media/om101/content/";' in site(machine, "om101")
     assert machine.at("/etc/logrotate.d/oose").exists()
     assert recorder.unit("logrotate.timer").active == "active"
+
+
+def test_logs_are_not_for_everybody(both: Both) -> None:
+    machine, _ = both
+    web(machine)
+    log = machine.at("/var/log/nginx/oose-prism1.error.log")
+    assert log.stat().st_mode & 0o777 == 0o640
+    log.write_text("a line")
+    log.chmod(0o644)  # as nginx makes it
+    assert "give /var/log/nginx/oose-prism1.error.log to www-data:adm 0640" in web(machine)
+    assert (log.stat().st_mode & 0o777, log.read_text()) == (0o640, "a line")
 
 
 def test_prism_and_store_are_told_that_nginx_is_before_them(both: Both) -> None:

@@ -35,6 +35,7 @@ WITHOUT_TWISTED = {
     "installing.dropins",
     "installing.files",
     "installing.layout",
+    "installing.nginx.logs",
     "installing.machine",
     "installing.machine_files",
     "installing.plan",

@@ -9,6 +9,7 @@ from oose.installing.files import Directory, File
 from oose.installing.machine import Machine
 from oose.installing.nginx import rotation
 from oose.installing.nginx.fronts import Front, PrismFront, StoreFront
+from oose.installing.nginx.logs import Log
 from oose.installing.nginx.peers import fronts
 from oose.installing.nginx.rendering import render_prism, render_store
 from oose.installing.nginx.self_signed import SelfSigned
@@ -41,6 +42,7 @@ def web_steps(
     return [
         Packages(("nginx", "logrotate")),
         *([SelfSigned(layout.WEB_PEM, hosts)] if is_own else []),
+        *(Log(PurePosixPath(log)) for each in found for log in (each.access_log, each.error_log)),
         sites,
         configuration(machine, layout.WEB, names, HEAD),  # what nginx has refused is not kept
         Service(NGINX, (*sites.files, *there(machine), *certificates), renewed="reload"),
