@@ -18,6 +18,11 @@ from oose.installing.plan import Change, Step, carry_out
 from oose.installing.releases import FewReleases, check_with, current, made_of
 from oose.installing.runner import Refused
 
+# What it was switched from is not known any more, nor what was written to databases since.
+STAYS = (
+    "{} was in use before this command, so it stays. To go back to another"
+    f" of `ls -t {layout.RELEASES}`: oose upgrade {layout.RELEASES}/NAME"
+)
 Tell = Callable[[Change], None]
 
 
@@ -44,7 +49,10 @@ def upgrade(machine: Machine, source: Path, tell: Tell) -> Upgraded:
     release = made_of(machine, source)
     files = tuple(configurations(machine))
     if release == before:  # perhaps by an attempt that was interrupted: services may be behind
-        carry_out(switched(machine, release, files), at(machine, release), tell)
+        try:
+            carry_out(switched(machine, release, files), at(machine, release), tell)
+        except Refused as error:
+            raise type(error)(f"{error}\n{STAYS.format(release)}") from None
         return Upgraded(before, release)
     for file in files:
         check_with(machine, release, file)

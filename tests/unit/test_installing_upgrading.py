@@ -10,7 +10,7 @@ from oose.installing.plan import Change
 from oose.installing.plans import prism_plan
 from oose.installing.releases import KEPT, FewReleases, current, made_of
 from oose.installing.rooms import Asked
-from oose.installing.runner import Refused
+from oose.installing.runner import NotYet, Refused
 from oose.installing.surroundings import host_plan, web_plan
 from oose.installing.uninstalling import uninstall_steps
 from oose.installing.upgrading import RolledBack, Upgraded, upgrade
@@ -74,6 +74,22 @@ def test_the_version_in_use_is_no_new_one(both: Both, source: Path) -> None:
     os.utime(link, (time.time() + 5, time.time() + 5), follow_symlinks=False)
     upgrade(machine, source, ignored)
     assert "systemctl restart oose-prism.service" in recorder.ran
+
+
+def test_where_an_upgrade_that_was_cut_short_does_not_come_up_the_way_back_is_said(
+    both: Both, source: Path
+) -> None:
+    machine, recorder = both
+    recorder.says["bash"] = f"{ONE}\n"
+    recorder.unit("oose-prism.service").active = "inactive"
+    recorder.fails["systemctl start"] = "Job failed."
+    with pytest.raises(Refused, match=f"{ONE} was in use before this command, so it stays. To go "):
+        upgrade(machine, source, ignored)
+    recorder.fails.clear()
+    recorder.hangs.add("systemctl start oose-prism.service")
+    with pytest.raises(NotYet, match=r"is not ready after 120 s(.|\n)*so it stays"):
+        upgrade(machine, source, ignored)
+    assert current(machine) == ONE
 
 
 def test_a_version_that_does_not_take_the_configuration_is_not_switched_to(
