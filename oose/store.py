@@ -173,17 +173,17 @@ class Store:
         """Read all files of this store again, or those last verified longer ago."""
         older = fields.number("olderThan", least=0, most=MOST_TIME)
         rate = fields.number("rate", least=0, most=MOST_RATE)
-        return self._verification.review((older or 0) / 1000, rate)
+        return await self._verification.review((older or 0) / 1000, rate)
 
     @routes.at("/verification/status", "POST", access=Access.PEER)
     async def verification_status(self, request: IntakeRequest) -> Mapping[str, Any]:
         """How far that has come."""
-        return self._verification.reviewed()
+        return await self._verification.reviewed()
 
     @routes.at("/verification/stop", "POST", access=Access.PEER)
     async def verification_stop(self, request: IntakeRequest) -> Mapping[str, Any]:
         """Let it be."""
-        return self._verification.stop_review()
+        return await self._verification.stop_review()
 
     @routes.at("/inventory/scan", "POST", access=Access.PEER, body=json_body)
     async def inventory_scan(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:

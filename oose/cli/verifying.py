@@ -179,8 +179,8 @@ def verify_store(
         return
     if said["state"] == "none":
         raise CommandFailed(
-            f"{name} was started anew meanwhile: what it has verified is noted, and --older-than"
-            " leaves that out"
+            f"{name} was started anew meanwhile, and its disk did not keep what was asked: what it"
+            " has verified is noted, and --older-than leaves that out"
         )
     bad = said["corrupt"] + said["missing"] + said["failed"]
     if bad or said["state"] != "done":

@@ -8,6 +8,7 @@ manner        how files are read: the pace, the pieces, until when
 faults        what goes wrong with a file alone, and what with its disk
 tally         what it has come to
 due           which of a store's clones have not been looked at for longest
+asked         what was asked of a store, kept on its disk over a restart
 review        a look at everything on a store, on demand
 verification  the service: all of it, again and again, at a limited rate
 """

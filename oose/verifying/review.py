@@ -6,6 +6,7 @@ from typing import Any
 from attrs import define
 
 from oose.errors import OoseError
+from oose.verifying.asked import Asked
 from oose.verifying.due import Due, Entry
 from oose.verifying.manner import Manner
 from oose.verifying.tally import Tally
@@ -17,13 +18,9 @@ BEGUN, STOPPED, DONE = "begun", "stopped", "done"
 
 @define(eq=False)
 class Review:
-    """Of all that was not verified since `since` (ms). It was asked for at `begun` (ms).
+    """Of all that was `asked` for. `read` is when it was first gone on with, in this process."""
 
-    `read` is when it was first gone on with.
-    """
-
-    since: int
-    begun: int
+    asked: Asked
     due: Due
     manner: Manner
     tally: Tally
@@ -51,14 +48,14 @@ class Review:
     def describe(self, now: int) -> Mapping[str, Any]:
         """For whoever waits for it: `passed` is how much of it, from 0 to 1; times in ms.
 
-        `seconds` are those since it was first gone on with.
+        `seconds` are those since it was first gone on with in this process, whose counts these are.
         """
         until = now if self.ended is None else self.ended
         return {
             "state": self.state,
-            "begunAt": self.begun,
+            "begunAt": self.asked.begun,
             "endedAt": self.ended,
-            "since": self.since,
+            "since": self.asked.since,
             "seconds": 0.0 if self.read is None else (until - self.read) / 1000,
             "passed": 1.0 if self.state == DONE else round(self.passed, 6),
             **self.tally.counts(),

@@ -13,6 +13,7 @@ from oose.loop import Loop
 from oose.metadata.documents import Inventory
 from oose.pace import Pace
 from oose.settings.model import InventorySettings
+from oose.verifying.asked import Asked, Memory
 from oose.verifying.due import Due, Entry
 from oose.verifying.faults import Dying
 from oose.verifying.looking import Looking
@@ -79,6 +80,7 @@ class Verification:
         self._due = Due(self.place, inventory, self._requests)
         self._manner = self._manner_at(bounds.rate, self._is_going)
         self._review: Review | None = None
+        self._memory = Memory(volume)
         self._settling: Deferred[None] | None = None
         self._loop = Loop(f"Verifying {self.place}", self._round, LOOK, clock)
 
@@ -93,32 +95,34 @@ class Verification:
 
     # What operators want and see.
 
-    def review(self, older: float = 0.0, rate: int | None = None) -> Mapping[str, Any]:
+    async def review(self, older: float = 0.0, rate: int | None = None) -> Mapping[str, Any]:
         """Verify all that was not verified for `older` seconds, unless that goes on already.
 
-        At so many bytes a second, as fast as it goes at 0, else at the usual rate.
+        At so many bytes a second, as fast as it goes at 0, else at the usual rate. A restart goes
+        on with it.
         """
+        await self._recall()
         if self._review is None or not self._review.is_going:
             now = self._now()
             since = max(1, now - int(older * 1000))  # and what never was is before that
-            due = Due(self.place, self._inventory, self._requests, since=since)
-            usual = self._bounds.rate if rate is None else rate or None
-            tally = Tally()
-            manner = evolve(self._manner_at(usual, self._is_reviewing), tell=tally.read)
-            self._review = Review(since, now, due, manner, tally)
+            self._begin(Asked(since, now, rate))
             self._rests_until = 0.0
             _log.info("All of {place} is verified now", place=self.place)
-        return self._review.describe(self._now())
+            await self._keep()
+        return self._reviewed()
 
-    def stop_review(self) -> Mapping[str, Any]:
+    async def stop_review(self) -> Mapping[str, Any]:
         """Let it be."""
+        await self._recall()
         if self._review is not None:
             self._review.end(STOPPED, self._now())
-        return self.reviewed()
+        await self._keep()
+        return self._reviewed()
 
-    def reviewed(self) -> Mapping[str, Any]:
+    async def reviewed(self) -> Mapping[str, Any]:
         """How far the last one has come; `state` is `begun`, `stopped`, `done` or `none`."""
-        return {"state": "none"} if self._review is None else self._review.describe(self._now())
+        await self._recall()
+        return self._reviewed()
 
     def describe(self) -> Mapping[str, Any]:
         """For `/stats`: files and bytes since the start, and the list of those that are next."""
@@ -127,8 +131,29 @@ class Verification:
             "listed": len(self._due),
             "oldest": self._due.oldest,
             "resting": self._clock.seconds() < self._rests_until,
-            "review": self.reviewed(),
+            "review": self._reviewed(),
         }
+
+    def _reviewed(self) -> Mapping[str, Any]:
+        return {"state": "none"} if self._review is None else self._review.describe(self._now())
+
+    def _begin(self, asked: Asked) -> None:
+        due = Due(self.place, self._inventory, self._requests, since=asked.since)
+        rate = self._bounds.rate if asked.rate is None else asked.rate or None
+        tally = Tally()
+        manner = evolve(self._manner_at(rate, self._is_reviewing), tell=tally.read)
+        self._review = Review(asked, due, manner, tally)
+
+    async def _recall(self) -> None:
+        asked = await self._memory.recall()
+        if asked is not None:
+            self._begin(asked)
+            _log.info("All of {place} is verified further, as before", place=self.place)
+
+    async def _keep(self) -> None:
+        review = self._review
+        is_going = review is not None and review.is_going
+        await self._memory.keep(review.asked if review is not None and is_going else None)
 
     # Again and again.
 
@@ -143,6 +168,8 @@ class Verification:
         return self._is_going() and self._review is not None and self._review.is_going
 
     async def _round(self) -> None:
+        await self._recall()
+        await self._memory.settle()
         if self._clock.seconds() < self._rests_until:
             return
         try:
@@ -155,6 +182,7 @@ class Verification:
 
     async def _go_on_and_on(self) -> None:
         while self._is_going():
+            await self._memory.settle()
             if self._review is not None and self._review.is_going:
                 await self._go_on_reviewing(self._review)
             elif not await self._go_on():
@@ -187,12 +215,13 @@ class Verification:
     async def _go_on_reviewing(self, review: Review) -> None:
         if review.read is None:
             review.read = self._now()
-        if await self._verify(review.due, review.manner, review.since, review.note):
+        if await self._verify(review.due, review.manner, review.asked.since, review.note):
             return
         if not review.due.has_looked or review.due.is_passing:
             await review.due.look(review.manner.going)
         else:
             review.end(DONE, self._now())
+            await self._keep()
             _log.info("All of {place} was verified: {what}", place=self.place, what=review.tally)
 
     async def _verify(

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,8 @@ class Scene:
         made.start()
         real = made.review
 
-        def begin(*args: Any) -> Any:
-            said = real(*args)
+        async def begin(*args: Any) -> Any:
+            said = await real(*args)
             reactor.callLater(0, keeping.clock.advance, seconds)
             return said
 
@@ -205,13 +205,11 @@ async def test_what_is_not_whole_on_a_store_is_no_success(
 @pytest_twisted.ensureDeferred
 async def test_it_can_be_stopped(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     made = scene.verify_by_itself("s1", monkeypatch, 0.0)
-    made.review()
+    await made.review()
     said = await scene.ask("verify", "--all", "--store", "s1", "--stop")
     assert said.code == 0
     assert ["state", "stopped"] in rows(said)
-    real = made.reviewed
-    monkeypatch.setattr(made, "reviewed", lambda: made.stop_review() and real())
-    monkeypatch.setattr(made, "reviewed", lambda: {**real(), "state": "stopped"})
+    monkeypatch.setattr(made, "reviewed", made.stop_review)
     said = await scene.ask("verify", "--all", "--store", "s1")
     assert said.code == FAILED
     assert said.err == "oose: Not whole, or not known to be: 0 files; stopped\n"
@@ -219,11 +217,14 @@ async def test_it_can_be_stopped(scene: Scene, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_store_that_was_started_anew_meanwhile_is_said(
+async def test_a_store_that_was_started_anew_meanwhile_and_forgot_it_is_said(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def forgotten() -> Mapping[str, Any]:
+        return {"state": "none"}
+
     made = scene.verify_by_itself("s1", monkeypatch, 0.0)
-    monkeypatch.setattr(made, "reviewed", lambda: {"state": "none"})
+    monkeypatch.setattr(made, "reviewed", forgotten)
     said = await scene.ask("verify", "--all", "--store", "s1")
     assert said.code == FAILED
     assert "started anew meanwhile" in said.err

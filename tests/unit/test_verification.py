@@ -256,6 +256,7 @@ async def test_a_disk_that_is_not_there_is_waited_for(scene: Scene) -> None:
 async def test_a_disk_that_goes_meanwhile_ends_the_round(scene: Scene) -> None:
     records = await scene.put(2, age=2 * WEEK)
     scene.verification._manner = evolve(scene.verification._manner, piece=10)
+    await scene.verification.reviewed()  # the disk has said what was asked before
     volume, real = scene.store.volume, scene.store.volume.pool.run
 
     async def run(*args: Any) -> Any:
@@ -403,9 +404,9 @@ async def test_all_of_a_store_is_verified_however_new(
     scene = await scene_of(keeping, Bounds(None, None, None))
     records = await scene.put(5, age=1)
     path_of(scene.store, records[4]).unlink()
-    assert scene.verification.reviewed() == {"state": "none"}
-    assert scene.verification.stop_review() == {"state": "none"}
-    begun = scene.verification.review()
+    assert await scene.verification.reviewed() == {"state": "none"}
+    assert await scene.verification.stop_review() == {"state": "none"}
+    begun = await scene.verification.review()
     assert begun == {
         "state": "begun",
         "begunAt": NOW,
@@ -419,7 +420,7 @@ async def test_all_of_a_store_is_verified_however_new(
         "failed": 0,
         "bytes": 0,
     }
-    assert scene.verification.review() == begun  # it goes on already
+    assert await scene.verification.review() == begun  # it goes on already
     keeping.clock.advance(TICK)
     assert await scene.ages(records) == [5, 5, 5, 5, None]
     done = {
@@ -431,10 +432,11 @@ async def test_all_of_a_store_is_verified_however_new(
         "missing": 1,
         "bytes": 40,
     }
-    assert scene.verification.reviewed() == scene.verification.describe()["review"] == done
-    assert scene.verification.stop_review() == done
+    assert await scene.verification.reviewed() == done
+    assert scene.verification.describe()["review"] == done
+    assert await scene.verification.stop_review() == done
     keeping.clock.advance(TICK)
-    scene.verification.review()
+    await scene.verification.review()
     keeping.clock.advance(TICK)
     assert await scene.ages(records) == [15, 15, 15, 15, None]
     await scene.verification.stop()
@@ -452,9 +454,9 @@ async def test_a_review_passes_over_the_records_once(
     records = await scene.put(11, age=1)
     fail_reading(monkeypatch, errno.EACCES, on=records[5].hash)
     scene.count(monkeypatch)
-    scene.verification.review()
+    await scene.verification.review()
     keeping.clock.advance(TICK)
-    said = scene.verification.reviewed()
+    said = await scene.verification.reviewed()
     assert (said["state"], said["ok"], said["failed"]) == ("done", 10, 1)
     assert scene.asked.count("held") == 8  # 6 pages, two of them seen again where a list was full
 
@@ -467,21 +469,21 @@ async def test_a_review_has_a_rate_of_its_own_says_how_far_it_is_and_can_be_stop
     records = await scene.put(24, size=131_072, age=1)
     first = int(records[0].hash[:8], 16) / 16**8
     scene.verification._requests._rate = None
-    scene.verification.review(rate=524_288)
+    await scene.verification.review(rate=524_288)
     keeping.clock.advance(TICK)
     keeping.clock.pump([0.125] * 60)
-    said = scene.verification.reviewed()
+    said = await scene.verification.reviewed()
     assert said["state"] == "begun"
     assert first < said["passed"] < 1.0
-    stopped = scene.verification.stop_review()
+    stopped = await scene.verification.stop_review()
     assert stopped["state"] == "stopped"
     keeping.clock.pump([0.125] * 24)
-    assert scene.verification.reviewed()["ok"] < 24
-    scene.verification.review(older=100, rate=0)  # so that nothing is left to be done
+    assert (await scene.verification.reviewed())["ok"] < 24
+    await scene.verification.review(older=100, rate=0)  # so that nothing is left to be done
     keeping.clock.pump([TICK] * 2)
-    assert scene.verification.reviewed()["state"] == "done"
-    assert scene.verification.reviewed()["ok"] == 0
-    scene.verification.review(rate=0)
+    assert (await scene.verification.reviewed())["state"] == "done"
+    assert (await scene.verification.reviewed())["ok"] == 0
+    await scene.verification.review(rate=0)
     keeping.clock.pump([TICK] * 2)
-    assert scene.verification.reviewed()["ok"] > 0
+    assert (await scene.verification.reviewed())["ok"] > 0
     await scene.verification.stop()
