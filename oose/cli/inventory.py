@@ -14,7 +14,7 @@ from oose.cli.counted import Tell, counted
 from oose.cli.desk import Desk
 from oose.cli.exits import FAILED, UNAVAILABLE, CommandFailed
 from oose.cli.opened import Opened, on_databases
-from oose.cli.stores import peers_known, peers_of, store_named
+from oose.cli.stores import AWAY, peers_known, peers_of, silent, store_named
 from oose.counting import some
 from oose.errors import OoseError
 from oose.peer import Peer
@@ -27,7 +27,6 @@ LOOK = 1.0  # seconds between two looks at how far stores are
 WHOLE = 1_000_000  # of the bar
 TRIES = 30  # looks for which a store may say nothing
 SCAN, STATUS = "/inventory/scan", "/inventory/status"
-AWAY = "not asked"
 NUMBERS = {  # as the table has them
     "made": "recorded",
     "corrected": "corrected",
@@ -141,10 +140,7 @@ async def ask(
     try:
         said = await peers.ask(store.url, path, fields)
     except OoseError as error:
-        why = error.message
-        if store.machine == opened.settings.machine:
-            why = f"{why}. Does the process run that is to serve it on this machine?"
-        return {"store": store.place, "state": AWAY, "error": why}
+        return silent(opened, store, error)
     if not isinstance(said.get("state"), str):
         return {"store": store.place, "state": AWAY, "error": "its answer cannot be understood"}
     return {**said, "store": store.place}

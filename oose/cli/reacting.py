@@ -9,7 +9,6 @@ from twisted.internet.task import react
 from twisted.python.failure import Failure
 
 from oose.cli.exits import FAILED, NOT_ALLOWED, NOT_FOUND, UNAVAILABLE, CommandFailed
-from oose.couchdb import AnswerLost
 from oose.errors import NotAllowed, NotFound, OoseError, Unavailable
 
 T = TypeVar("T")
@@ -18,7 +17,6 @@ OF_OTHERS: Mapping[type[OoseError], int] = {
     **CODES,
     NotAllowed: NOT_ALLOWED,
     Unavailable: UNAVAILABLE,
-    AnswerLost: UNAVAILABLE,
 }
 
 
@@ -63,8 +61,13 @@ def outcome(
         error = failure.value
         if isinstance(error, OoseError):
             notes = "".join(f" ({each})" for each in getattr(error, "__notes__", ()))
-            raise CommandFailed(error.message + notes, codes.get(type(error), FAILED))
+            raise CommandFailed(error.message + notes, code_of(error, codes))
         failure.raiseException()
     if not results:
         raise KeyboardInterrupt
     return results[0]
+
+
+def code_of(error: OoseError, codes: Mapping[type[OoseError], int]) -> int:
+    """The exit code of the nearest kind that an error is of."""
+    return next((codes[kind] for kind in type(error).__mro__ if kind in codes), FAILED)

@@ -1,6 +1,8 @@
 """Stores, for a command that asks them as their peers do."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from twisted.web.iweb import IPolicyForHTTPS
 
@@ -8,12 +10,15 @@ from oose.cli.exits import BAD_CONFIGURATION, NOT_ALLOWED, CommandFailed
 from oose.cli.opened import Opened
 from oose.cli.peers import named
 from oose.credentials import Credentials
+from oose.errors import OoseError
 from oose.peer import Peer
 from oose.peers import PeerClient
 from oose.registry import Registry
 from oose.secrets_file import FILE_NAME, UnreadableSecrets, load_or_make
 from oose.settings import Settings, Tls
 from oose.tls import SELF_SIGNED, UnusableCertificate, certificate_alone, client_policy
+
+AWAY = "not asked"  # the state of a store that gives no answer
 
 
 def peers_of(opened: Opened) -> PeerClient:
@@ -63,3 +68,11 @@ async def store_named(registry: Registry, name: str) -> Peer:
     if peer.kind != "store":
         raise CommandFailed(f"{peer.id} is no store")
     return peer
+
+
+def silent(opened: Opened, store: Peer, error: OoseError) -> Mapping[str, Any]:
+    """What there is to say of a store that cannot be asked."""
+    why = error.message
+    if store.machine == opened.settings.machine:
+        why = f"{why}. Does the process run that is to serve it on this machine?"
+    return {"store": store.place, "state": AWAY, "error": why}

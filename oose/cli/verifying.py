@@ -14,9 +14,9 @@ from oose.cli.desk import Desk, fields, moment
 from oose.cli.exits import FAILED, NOT_FOUND, UNAVAILABLE, CommandFailed
 from oose.cli.hashes import FROM, asked_for
 from oose.cli.opened import Opened, on_databases
-from oose.cli.stores import peers_known, peers_of, store_named
+from oose.cli.stores import AWAY, peers_known, peers_of, silent, store_named
 from oose.counting import some
-from oose.errors import OoseError
+from oose.errors import OoseError, Unavailable
 from oose.metadata.documents import Inventory
 from oose.metadata.records import clones_of
 from oose.peer import Peer
@@ -30,7 +30,8 @@ RATE = Parsed("rate", parse_size)
 AT_ONCE = 20  # hashes in one request to a store, which may have to read large files
 LOOK = 1.0  # seconds between two looks at how far a store has come
 WHOLE = 1_000_000  # of the bar
-OK, ABSENT, AWAY = "ok", "not there", "not asked"
+TRIES = 30  # looks for which it may say nothing
+OK, ABSENT = "ok", "not there"
 
 
 @frozen
@@ -174,7 +175,12 @@ def verify_store(
         said = on_databases(config, lambda opened: reviewed(opened, name, wish, tell))
     known = {key: each for key, each in said.items() if each is not None}
     times = {key: moment(known[key]) for key in ("since",) if key in known}
+    why = known.pop("error", None)
     desk.table(said, ("what", "is"), fields({**known, **times}))
+    if said["state"] == AWAY:
+        if not desk.as_json:
+            desk.warn(f"{said['store']}: {why}")
+        raise CommandFailed("Not asked: 1 store", UNAVAILABLE)
     if wish is None:
         return
     if said["state"] == "none":
@@ -194,11 +200,24 @@ async def reviewed(
     store: Peer = await store_named(await peers_known(opened), name)
     peers = peers_of(opened)
     if wish is None:
-        return await peers.ask(store.url, "/verification/stop", {})
+        return await told(opened, peers, store, "stop", {})
     given = {key: each for key, each in wish.items() if each is not None}
-    said = await peers.ask(store.url, "/verification/start", given)
+    said = await told(opened, peers, store, "start", given)
+    silences = 0
     while said["state"] == "begun":
         tell(int(said["passed"] * WHOLE), said["ok"])
         await deferLater(opened.reactor, LOOK)
-        said = await peers.ask(store.url, "/verification/status", {})
+        now = await told(opened, peers, store, "status", {})
+        silences = silences + 1 if now["state"] == AWAY else 0
+        said = said if 0 < silences <= TRIES else now
     return said
+
+
+async def told(
+    opened: Opened, peers: PeerClient, store: Peer, what: str, given: Mapping[str, int]
+) -> Mapping[str, Any]:
+    """What the store says to that."""
+    try:
+        return await peers.ask(store.url, f"/verification/{what}", given)
+    except Unavailable as error:
+        return silent(opened, store, error)

@@ -15,6 +15,7 @@ from oose.cli import verifying
 from oose.cli.exits import FAILED, NOT_FOUND, UNAVAILABLE, USAGE
 from oose.cli.verifying import Answer, understood
 from oose.embedded.database import FILE_NAME
+from oose.errors import Unavailable
 from oose.metadata.records import InventoryRecord
 from oose.verifying.verification import LOOK, Bounds, Verification
 from tests.cli.asking import Asking
@@ -228,6 +229,64 @@ async def test_a_store_that_was_started_anew_meanwhile_and_forgot_it_is_said(
     said = await scene.ask("verify", "--all", "--store", "s1")
     assert said.code == FAILED
     assert "started anew meanwhile" in said.err
+    await made.stop()
+
+
+@pytest.mark.parametrize("words", [(), ("--stop",)])
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_is_away_is_said_as_a_sweep_says_it(
+    scene: Scene, words: tuple[str, ...]
+) -> None:
+    await scene.stores.stores["s1"].die()
+    swept = await scene.ask("inventory", "scan", "s1")
+    said = await scene.ask("verify", "--all", "--store", "s1", *words)
+    assert (said.code, said.err) == (UNAVAILABLE, swept.err)
+    assert "refused the connection" in said.err
+    assert rows(said) == [["store", "p1:s1"], ["state", "not", "asked"]]
+    swept = await scene.ask("--json", "inventory", "scan", "s1")
+    said = await scene.ask("--json", "verify", "--all", "--store", "s1", *words)
+    assert (said.code, said.err) == (UNAVAILABLE, swept.err)
+    assert said.json() == swept.json()[0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_is_away_for_a_while_is_waited_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "TRIES", 3)
+    made = scene.verify_by_itself("s1", monkeypatch, 0.0)
+    real, asked = made.reviewed, 0
+
+    async def reviewed() -> Mapping[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked in {2, 3, 4}:
+            raise Unavailable("The store is stopping")
+        return {**await real(), "state": "begun" if asked < 6 else "done"}
+
+    monkeypatch.setattr(made, "reviewed", reviewed)
+    said = await scene.ask("verify", "--all", "--store", "s1")
+    assert (said.code, asked) == (0, 6), said.err
+    await made.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_that_does_not_come_back_is_given_up(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "TRIES", 3)
+    made = scene.verify_by_itself("s1", monkeypatch, 0.0)
+    asked = 0
+
+    async def reviewed() -> Mapping[str, Any]:
+        nonlocal asked
+        asked += 1
+        raise Unavailable("The store is stopping")
+
+    monkeypatch.setattr(made, "reviewed", reviewed)
+    said = await scene.ask("verify", "--all", "--store", "s1")
+    assert (said.code, asked) == (UNAVAILABLE, 3 + 1)
+    assert "The store is stopping" in said.err
     await made.stop()
 
 

@@ -12,6 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from oose.cli import reacting
 from oose.cli.exits import UNAVAILABLE, CommandFailed
 from oose.errors import Unavailable
+from oose.peers.answers import Unreachable
 
 
 @define
@@ -59,6 +60,15 @@ def test_what_it_refuses_is_told(turning: Turning) -> None:
         raise Unavailable("away")
 
     with pytest.raises(CommandFailed, match="away") as caught:
+        reacting.run_reacting(work)
+    assert caught.value.code == UNAVAILABLE
+
+
+def test_what_is_a_special_case_of_a_refusal_has_its_exit_code(turning: Turning) -> None:
+    async def work(reactor: Any) -> None:
+        raise Unreachable("nobody listens")
+
+    with pytest.raises(CommandFailed) as caught:
         reacting.run_reacting(work)
     assert caught.value.code == UNAVAILABLE
 
