@@ -138,10 +138,12 @@ class Prism:
         return {"success": "Session valid", "session": answer}
 
     @routes.at("/content/upload", "POST", access=Access.SESSION, body=form_body)
-    async def upload(self, request: IntakeRequest, form: Form) -> Mapping[str, Any]:
+    async def upload(self, request: IntakeRequest, form: Form) -> Answer:
         """Keep the files of a form."""
         files = await settle_all(form)
-        return {"success": "File(s) uploaded", "data": form.fields, "files": files}
+        told = {"success": "File(s) uploaded", "data": form.fields, "files": files}
+        hashes = [str(each["hash"]) for each in files.values()]
+        return json_answer(told, about=hashes[0] if len(hashes) == 1 else None)
 
     @routes.at("/content/retrieve", "POST", access=Access.SESSION, body=json_body)
     async def retrieve(self, request: IntakeRequest, fields: Fields) -> Mapping[str, Any]:

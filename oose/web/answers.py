@@ -10,7 +10,7 @@ from attrs import field, frozen
 from oose.errors import NotAuthenticated, OoseError, RangeNotSatisfiable, WrongMethod
 
 JSON = b"application/json; charset=utf-8"
-HASH_HEADER = b"X-OOSE-Hash"  # what is sent, for nginx's log
+HASH_HEADER = b"X-OOSE-Hash"  # what is sent or was received, for nginx's log
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -31,9 +31,10 @@ def as_json(value: object) -> bytes:
         return json.dumps(value).encode("ascii")
 
 
-def json_answer(value: Mapping[str, Any], status: int = 200) -> Answer:
-    """`value` as a JSON answer."""
-    return Answer(status, as_json(value))
+def json_answer(value: Mapping[str, Any], status: int = 200, *, about: str | None = None) -> Answer:
+    """`value` as a JSON answer; `about` is the hash of what it is about, where it is one."""
+    told = ((HASH_HEADER, about.encode("ascii")),) if about is not None else ()
+    return Answer(status, as_json(value), ((b"Content-Type", JSON), *told))
 
 
 def error_answer(error: OoseError) -> Answer:

@@ -103,7 +103,10 @@ def upload(site: Site, data: bytes, name: str, token: str | None = None) -> Answ
 def test_uploads_pass_as_they_come_and_are_refused_before_they_end(site: Site) -> None:
     data = TEXT * 30
     answer = upload(site, data, "prism1")
-    assert json.loads(answer.body)["files"]["file"]["hash"] == hashlib.sha1(data).hexdigest()
+    content_hash = hashlib.sha1(data).hexdigest()
+    assert json.loads(answer.body)["files"]["file"]["hash"] == content_hash
+    assert "x-oose-hash" not in answer.headers
+    assert site.nginx.logged("prism1", "/content/upload")["hash"] == content_hash
     assert upload(site, b"x" * 3_000_000, "prism1", token="").status == 401
     bodies = site.nginx.folder / "body"
     assert list(bodies.rglob("*")) == []
