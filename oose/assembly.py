@@ -160,7 +160,9 @@ class Assembly:
     def _make_databases(self) -> Databases:
         settings, pools = self.settings, self.pools
         if settings.couchdb is None or settings.redis is None:
-            return OneMachine(settings, pools.writer, pools.readers, pools.passwords)
+            return OneMachine(
+                settings, pools.writer, pools.readers, pools.passwords, clock=self._reactor
+            )
         afterlife = int(settings.purchase.afterlife * 1000)
         return Cluster(settings.couchdb, settings.redis, afterlife, self._policy, self._reactor)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IPolicyForHTTPS
 
 from oose.accounts import Accounts, ManagedAccounts
@@ -23,6 +24,7 @@ from oose.embedded import (
     EmbeddedInventory,
     EmbeddedPurchases,
     EmbeddedSessions,
+    EndedElsewhere,
 )
 from oose.embedded.database import FILE_NAME
 from oose.metadata.documents import DATABASES, Documents, Inventory
@@ -74,9 +76,20 @@ class Databases(Protocol):
 
 
 class OneMachine:
-    """The embedded database below `root`."""
+    """The embedded database below `root`.
 
-    def __init__(self, settings: Settings, writer: Pool, readers: Pool, passwords: Pool) -> None:
+    With a `clock` what other processes end in it is noticed; else nothing is to be remembered.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        writer: Pool,
+        readers: Pool,
+        passwords: Pool,
+        *,
+        clock: IReactorTime | None = None,
+    ) -> None:
         self.database = EmbeddedDatabase(settings.root / FILE_NAME, writer=writer, readers=readers)
         self.peer: Documents = EmbeddedDocuments(self.database, "peer")
         self.inventory: Inventory = EmbeddedInventory(self.database)
@@ -88,15 +101,20 @@ class OneMachine:
         self.accounts: Accounts = self.own_accounts
         self.sessions: Sessions = EmbeddedSessions(self.database)
         self.purchases: Purchases = EmbeddedPurchases(self.database)
-        self.endings: Endings = OneProcess()
+        self._elsewhere = EndedElsewhere(self.database, clock) if clock is not None else None
+        self.endings: Endings = self._elsewhere or OneProcess()
         self.first_clones: FirstClones | None = EmbeddedFirstClones(self.database)
 
     async def open(self) -> None:
         """See `Databases.open`."""
         await self.database.open()
+        if self._elsewhere is not None:
+            await self._elsewhere.open()
 
     async def close(self) -> None:
         """See `Databases.close`."""
+        if self._elsewhere is not None:
+            await self._elsewhere.close()
         await self.database.close()
 
     def refuse_if_away(self) -> None:

@@ -31,8 +31,7 @@ def purchases_group() -> None:
     """Look at all purchases, end some, or tidy up.
 
     In the databases of the configuration, whether a prism runs or not. A cluster's prisms hear of
-    an end at once; that of a single machine within its `purchase_cache_life` (30 seconds), or at
-    once with `oose purchase --remove`.
+    an end at once; that of a single machine within a second.
     """
 
 
@@ -142,7 +141,7 @@ def follows(settings: Settings) -> str:
     """When a prism that runs does what was done in its database."""
     if settings.is_cluster:
         return ""
-    return f"; a prism that runs here follows within {settings.prism.purchase_cache_life:g} seconds"
+    return "; a prism that runs here follows within a second"
 
 
 class Listing:

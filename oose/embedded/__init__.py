@@ -3,6 +3,7 @@
 from oose.embedded.accounts import EmbeddedAccounts
 from oose.embedded.database import EmbeddedDatabase
 from oose.embedded.documents import EmbeddedDocuments
+from oose.embedded.elsewhere import EndedElsewhere
 from oose.embedded.first_clones import EmbeddedFirstClones
 from oose.embedded.inventory import EmbeddedInventory
 from oose.embedded.purchases import EmbeddedPurchases
@@ -16,4 +17,5 @@ __all__ = [
     "EmbeddedInventory",
     "EmbeddedPurchases",
     "EmbeddedSessions",
+    "EndedElsewhere",
 ]

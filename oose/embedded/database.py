@@ -89,6 +89,16 @@ class EmbeddedDatabase:
         result: T = await self._reads.run(call)
         return result
 
+    async def version(self) -> int:
+        """Another number whenever somebody else has changed the file: another process.
+
+        https://www.sqlite.org/pragma.html#pragma_data_version: what this connection writes does not
+        count, and all that is written here is written by it.
+        """
+        self._check_open()
+        row = await self._writer_pool.run(self.write_here, _data_version)
+        return int(row[0])
+
     def history(self, name: Database) -> History:
         """What was written to a database of documents since this was opened."""
         self._check_open()
@@ -153,6 +163,10 @@ class EmbeddedDatabase:
         assert connection is not None
         for job in jobs:
             _do(job, connection)
+
+
+def _data_version(connection: sqlite3.Connection) -> Any:
+    return connection.execute("PRAGMA data_version").fetchone()
 
 
 def closed() -> Unavailable:
