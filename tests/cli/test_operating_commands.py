@@ -151,6 +151,7 @@ def test_a_reader_that_has_seen_enough_is_no_error_to_tell(
 
 def test_it_runs_as_a_module_and_as_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["oose", "--version"])
+    monkeypatch.delitem(sys.modules, "oose.__main__", raising=False)
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("oose", run_name="__main__")
     assert ended.value.code == 0
