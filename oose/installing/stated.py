@@ -1,9 +1,14 @@
 """What was stated to the installer, value by value: `ValueError` names the one that is wrong."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
 
-from attrs import Attribute
+from attrs import Attribute, AttrsInstance, fields_dict
+
+from oose.installing.runner import Refused
+
+T = TypeVar("T", bound=AttrsInstance)
 
 Check = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -43,3 +48,14 @@ def listed(values: object) -> object:
     if isinstance(values, tuple):
         return values
     raise ValueError("a list")
+
+
+def of_file(kind: type[T], names: Mapping[str, Any], file: PurePosixPath) -> T:
+    """What a file of ours states, as a class of `attrs`; `Refused` for what that does not know."""
+    fields: Any = fields_dict(kind)
+    if unknown := sorted(set(names) - set(fields)):
+        raise Refused(f"{file}: there is no {', '.join(unknown)}; names are {', '.join(fields)}")
+    try:
+        return kind(**names)
+    except ValueError as error:
+        raise Refused(f"{file}: {error}") from None

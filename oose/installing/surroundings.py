@@ -6,8 +6,8 @@ from typing import Any
 
 from oose.installing import layout
 from oose.installing.configuring import checked, names_in
-from oose.installing.host.steps import host_steps, unknown_hosts
-from oose.installing.host.values import host_names, host_of, is_host
+from oose.installing.host.steps import host_steps
+from oose.installing.host.values import addresses_of, host_names, host_of, is_host
 from oose.installing.machine import Machine
 from oose.installing.machine_files import all_names
 from oose.installing.nginx.steps import web_steps
@@ -43,11 +43,14 @@ def host_plan(machine: Machine, asked: Mapping[str, Any], known: Known) -> Plan:
             "There is neither a prism nor a store here: `oose install prism` or `oose install"
             " store` comes first"
         )
+    if is_host(machine) and not any(asked.values()):
+        wall = walls(machine, files, known, web_here(machine))
+        return Plan([*based(machine), *wall.steps], wall.notes, files)
     names = host_names(machine, asked)
-    hosts = hosts_of_all(files, known)
-    steps = host_steps(machine, names, files, hosts, web_here(machine))
+    found = addresses(files, known)
+    steps = host_steps(machine, names, files, found, web_here(machine))
     ports = ", ".join(map(str, host_of(names).ssh))
-    notes = [f"SSH stays open on {ports}; elsewhere? --ssh-port", *unknown_hosts(hosts)]
+    notes = [f"SSH stays open on {ports}; elsewhere? --ssh-port", *lost(found)]
     return Plan([*based(machine), *steps], notes, files)
 
 
@@ -61,15 +64,20 @@ def surroundings(machine: Machine, files: Files, known: Known) -> Plan:
 
 
 def walls(machine: Machine, files: Files, known: Known, web: Web | None) -> Plan:
-    """The firewall as it has to be then, where it was installed."""
+    """The firewall as it has to be then, where it was installed.
+
+    It stays as it is while peers are not known: rules without them would cut off who was let in.
+    """
     if not is_host(machine):
         return Plan(())
     try:
-        hosts = hosts_of_all(files, known)
+        found = addresses(files, known)
     except Refused as error:
         return Plan((), [f"The firewall stays as it is, as peers are not known: {error}"])
+    if notes := lost(found):
+        return Plan((), ["The firewall stays as it is", *notes])
     names = names_in(machine, layout.HOST)
-    return Plan(host_steps(machine, names, files, hosts, web), unknown_hosts(hosts))
+    return Plan(host_steps(machine, names, files, found, web))
 
 
 def web_here(machine: Machine) -> Web | None:
@@ -77,7 +85,18 @@ def web_here(machine: Machine) -> Web | None:
     return web_of(names_in(machine, layout.WEB)) if is_web(machine) else None
 
 
-def hosts_of_all(files: Files, known: Known) -> Sequence[str]:
-    """Of the peers of all clusters that the machine is in, which is one."""
+def addresses(files: Files, known: Known) -> Mapping[str, Sequence[str]]:
+    """By their hosts those of all peers of the clusters that the machine is in, which is one."""
     clusters = {str(each["couchdb"]): path for path, each in files.items() if each.get("couchdb")}
-    return sorted({host for path in clusters.values() for host in known(path)})
+    hosts = sorted({host for path in clusters.values() for host in known(path)})
+    return {host: addresses_of(host) for host in hosts}
+
+
+def lost(found: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """What an operator should know: peers that would not be let in."""
+    return [
+        f"{host} has no address now, so that peer is not let in: mend its name, or"
+        " `oose peer remove` it, and say `oose install host`"
+        for host, each in found.items()
+        if not each
+    ]

@@ -9,7 +9,7 @@ import pytest
 from oose.installing import layout
 from oose.installing.configuring import names_in
 from oose.installing.host.firewall import Doors
-from oose.installing.host.steps import RULES, opened, unknown_hosts
+from oose.installing.host.steps import RULES, opened
 from oose.installing.host.values import database_ports, is_here, ssh_ports
 from oose.installing.machine import Machine
 from oose.installing.plans import Plan, Wanted, prism_plan, store_plan
@@ -163,8 +163,29 @@ def test_while_peers_are_not_known_the_firewall_stays_and_that_is_said(both: Bot
     (note,) = around.notes
     assert note == "The firewall stays as it is, as peers are not known: CouchDB is away"
     assert rules(machine) == before
+    again = host_plan(machine, {}, away)
+    assert again.notes == around.notes
+    assert made(machine, again.steps) == []
+    with pytest.raises(Refused, match="CouchDB is away"):
+        host_plan(machine, {"ssh": (2222,)}, away)
+
+
+def test_a_firewall_is_not_begun_with_while_peers_are_not_known(both: Both) -> None:
+    machine, _ = both
     with pytest.raises(Refused, match="CouchDB is away"):
         host_plan(machine, {}, away)
+
+
+def test_a_name_that_nobody_knows_for_a_while_cuts_nobody_off(both: Both) -> None:
+    machine, _ = both
+    host(machine)
+    before = rules(machine)
+    plan = prism_plan(machine, Asked(port=6000))
+    around = surroundings(machine, plan.files, lambda file: ["10.0.0.1", "nowhere.invalid"])
+    assert made(machine, around.steps) == []
+    assert around.notes[0] == "The firewall stays as it is"
+    assert "nowhere.invalid has no address now" in around.notes[1]
+    assert rules(machine) == before
 
 
 def test_alone_a_machine_has_no_peers(tmp_path: Path) -> None:
@@ -179,7 +200,6 @@ def test_alone_a_machine_has_no_peers(tmp_path: Path) -> None:
 def test_a_peer_without_an_address_is_said(both: Both) -> None:
     machine, _ = both
     plan = host_plan(machine, {}, lambda file: ["10.0.0.1", "nowhere.invalid"])
-    assert plan.notes[1:] == unknown_hosts(["nowhere.invalid"])
     assert "nowhere.invalid has no address now" in plan.notes[1]
     made(machine, plan.steps)
     assert "10.0.0.1," in rules(machine)

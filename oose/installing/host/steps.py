@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from attrs import field, frozen
+from attrs import frozen
 
 from oose.installing import layout
 from oose.installing.configuring import Names, checked, configuration
 from oose.installing.files import Directory, File
 from oose.installing.host import firewall, firewall_unit, kernel
 from oose.installing.host.firewall import Doors, doors, rules, sources
-from oose.installing.host.values import addresses_of, database_ports, host_of
+from oose.installing.host.values import database_ports, host_of
 from oose.installing.machine import Machine
 from oose.installing.nginx.values import Web
 from oose.installing.plan import Change, Step
@@ -32,18 +32,18 @@ def host_steps(
     machine: Machine,
     names: Names,
     files: Mapping[PurePosixPath, Names],
-    hosts: Sequence[str],
+    peers: Mapping[str, Sequence[str]],
     web: Web | None,
 ) -> Sequence[Step]:
     """The steps to a firewall for what `files` configure, and to a kernel that suits it.
 
-    `names` are those of the host's own file, `hosts` names and addresses of all peers there are,
+    `names` are those of the host's own file, `peers` the addresses of all peers by their hosts,
     `web` the values of nginx, where it is installed.
     """
     return [
         Packages(("nftables",)),
         configuration(machine, layout.HOST, names, HEAD),
-        *walled(ruled(names, files, hosts, web)),
+        *walled(ruled(names, files, peers, web)),
         *(Directory(path.parent) for path in (SYSCTL, UDEV)),  # a small Debian has neither
         File(SYSCTL, kernel.sysctl(memory_of(machine))),
         Service("systemd-sysctl.service", (SYSCTL,)),
@@ -66,27 +66,18 @@ def walled(text: str) -> Sequence[Step]:
 def ruled(
     names: Names,
     files: Mapping[PurePosixPath, Names],
-    hosts: Sequence[str],
+    peers: Mapping[str, Sequence[str]],
     web: Web | None,
 ) -> str:
     """The rules; `Refused` for what is no address."""
     host = host_of(names)
     settings = [checked(each, path) for path, each in files.items()]
-    found = [address for each in hosts for address in addresses_of(each)]
+    found = [address for each in peers.values() for address in each]
     try:
         let_in = sources([*found, *host.peers])
         return rules(opened(settings, host.ssh, web), let_in)
     except ValueError as error:
         raise Refused(f"{layout.HOST}: {error}") from None
-
-
-def unknown_hosts(hosts: Sequence[str]) -> Sequence[str]:
-    """What an operator should know: peers that would not be let in."""
-    return [
-        f"{each} has no address now, so that peer is not let in: mend its name, and run this again"
-        for each in hosts
-        if not addresses_of(each)
-    ]
 
 
 def opened(all_settings: Sequence[Settings], ssh: Sequence[int], web: Web | None) -> Doors:
@@ -112,11 +103,9 @@ def memory_of(machine: Machine) -> int:
 class Disks:
     """That udev has told the kernel how to treat disks, where there is a udev."""
 
-    watched: PurePosixPath = field(default=UDEV)
-
     def changes(self, machine: Machine) -> Iterator[Change]:
         """See `Step`."""
-        if str(self.watched) in machine.touched and machine.at(UDEVD).exists():
+        if str(UDEV) in machine.touched and machine.at(UDEVD).exists():
             yield Change("have udev look at all disks again", lambda: self._look(machine))
 
     def _look(self, machine: Machine) -> None:

@@ -9,14 +9,13 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import field, fields_dict, frozen
+from attrs import field, frozen
 
 from oose.installing import layout
 from oose.installing.configuring import Names, names_in
 from oose.installing.host.firewall import SSH
 from oose.installing.machine import Machine
-from oose.installing.runner import Refused
-from oose.installing.stated import each, several
+from oose.installing.stated import each, of_file, several
 from oose.settings import Settings, kinds
 
 SSHD = "/usr/sbin/sshd"
@@ -46,14 +45,7 @@ def is_host(machine: Machine) -> bool:
 
 def host_of(names: Mapping[str, Any]) -> Host:
     """The values that a file names; `Refused` for names that there are not, and for no values."""
-    unknown = sorted(set(names) - set(fields_dict(Host)))
-    if unknown:
-        known = ", ".join(fields_dict(Host))
-        raise Refused(f"{layout.HOST}: there is no {', '.join(unknown)}; names are {known}")
-    try:
-        return Host(**names)
-    except ValueError as error:
-        raise Refused(f"{layout.HOST}: {error}") from None
+    return of_file(Host, names, layout.HOST)
 
 
 def host_names(machine: Machine, asked: Mapping[str, Any]) -> Names:

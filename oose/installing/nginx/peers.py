@@ -7,7 +7,7 @@ from oose.installing.dropins import numeric, with_port
 from oose.installing.machine import Machine
 from oose.installing.nginx.fronts import Front, PrismFront, StoreFront
 from oose.installing.nginx.values import THIS_MACHINE, Web
-from oose.installing.rooms import label_of
+from oose.installing.rooms import EVERY_ADDRESS, label_of
 from oose.installing.runner import Refused
 from oose.settings import PrismSettings, Settings, StoreSettings
 from oose.settings.model import ACCEL_PREFIX
@@ -77,7 +77,7 @@ def store_front(machine: Machine, web: Web, settings: Settings, store: StoreSett
 
 def common(machine: Machine, web: Web) -> dict[str, Any]:
     """What is the same for all."""
-    everywhere = ("0.0.0.0", *(["::"] if machine.at(IPV6).exists() else []))  # noqa: S104
+    everywhere = (EVERY_ADDRESS, *(["::"] if machine.at(IPV6).exists() else []))
     return {
         "addresses": web.addresses or everywhere,
         "https_port": web.https_port,

@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import field, fields_dict, frozen
+from attrs import field, frozen
 
 from oose.installing import layout
 from oose.installing.configuring import Names, names_in
 from oose.installing.dropins import numeric
 from oose.installing.machine import Machine
+from oose.installing.rooms import EVERY_ADDRESS
 from oose.installing.runner import Refused
-from oose.installing.stated import each, one, several
+from oose.installing.stated import each, of_file, one, several
 from oose.settings import kinds
 
-THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # where what listens there is
+THIS_MACHINE = {EVERY_ADDRESS: "127.0.0.1", "::": "::1"}  # where what listens there is
 TEXTS = each(kinds.text, some=False)
 TEXT = one(kinds.optional(kinds.text))
 
@@ -74,14 +75,7 @@ def is_web(machine: Machine) -> bool:
 
 def web_of(names: Mapping[str, Any]) -> Web:
     """The values that a file names; `Refused` for names that there are not, and for no values."""
-    unknown = sorted(set(names) - set(fields_dict(Web)))
-    if unknown:
-        known = ", ".join(fields_dict(Web))
-        raise Refused(f"{layout.WEB}: there is no {', '.join(unknown)}; names are {known}")
-    try:
-        return Web(**names)
-    except ValueError as error:
-        raise Refused(f"{layout.WEB}: {error}") from None
+    return of_file(Web, names, layout.WEB)
 
 
 def web_names(machine: Machine, asked: Mapping[str, Any]) -> Names:
